@@ -1,0 +1,97 @@
+"""Middleware for any ASGI app: ids for each request, one access line, one line for a crash."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from loglane.context import bound
+from loglane.pipeline import get_logger
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+class RequestLogMiddleware:
+    """Binds trace and request id for each request and writes one access line for it.
+
+    A trace id is taken from a valid `traceparent` header, else it is new. The answer carries both
+    ids. An exception that the app lets out is logged with its traceback and answered with 500; when
+    an answer has begun, it is raised again, so that the server closes the connection.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._log = get_logger("loglane.access")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; anything but HTTP passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        ids = {"trace_id": _trace_id(scope), "request_id": secrets.token_hex(8)}
+        answer = _Answer(send, ids)
+        began = time.perf_counter()
+        with bound(**ids):
+            try:
+                await self._app(scope, receive, answer.send)
+            except Exception:
+                self._log.exception("unhandled exception", **_request(scope))
+                if answer.status is not None:
+                    raise
+                await answer.fail()
+            finally:
+                self._log.info(
+                    "request",
+                    log_category="access",
+                    **_request(scope),
+                    status=answer.status,
+                    duration_ms=round((time.perf_counter() - began) * 1000, 3),
+                )
+
+
+class _Answer:
+    """Passes an answer on with the ids added, and remembers its status."""
+
+    def __init__(self, send: Send, ids: dict[str, str]) -> None:
+        self._send = send
+        self._headers = [
+            (b"x-trace-id", ids["trace_id"].encode()),
+            (b"x-request-id", ids["request_id"].encode()),
+        ]
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+        await self._send(message)
+
+    async def fail(self) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        body = b'{"detail":"Internal Server Error"}'
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _trace_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        match = _TRACEPARENT.match(value) if name == b"traceparent" else None
+        if match is not None and match[1] != b"0" * 32:
+            return bytes(match[1]).decode()
+    return secrets.token_hex(16)
+
+
+def _request(scope: Scope) -> dict[str, Any]:
+    # The path holds ids; the route template is what to group by.
+    route = getattr(scope.get("route"), "path", None)
+    return {"method": scope["method"], "path": scope["path"], "route": route}

@@ -1,0 +1,28 @@
+"""Lines to standard output, one write each."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+
+class StdoutSink:
+    """Writes rendered lines to stdout; a broken stdout is counted, never raised into the app."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.dropped = 0
+
+    def msg(self, line: bytes) -> None:
+        """Write one line and flush it."""
+        with self._lock:
+            try:
+                out = sys.stdout
+                out.flush()
+                out.buffer.write(line + b"\n")
+                out.buffer.flush()
+            except (AttributeError, OSError, ValueError):
+                self.dropped += 1
+
+    debug = info = warning = error = critical = msg
+    warn = exception = fatal = log = msg

@@ -1,0 +1,79 @@
+"""Imports follow the flows of the design and never turn back."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# What each part may import of the package; a part may always import itself and what is left of it.
+ALLOWED = {
+    "errors": set(),
+    "fields": {"errors"},
+    "resources": {"errors"},
+    "settings": {"errors", "fields"},
+    "context": {"errors", "fields"},
+    "processors": {"errors", "fields", "settings", "context"},
+    "sinks": {"errors", "fields", "settings", "context", "processors"},
+    "pipeline": {"errors", "fields", "settings", "context", "processors", "sinks"},
+    "integrations": {"errors", "fields", "settings", "context", "pipeline"},
+    "query": {"errors", "fields", "settings", "context"},
+    "devserver": {"errors", "fields"},
+    "stack": {"errors", "fields", "resources"},
+    "demo": {"errors", "fields", "resources", "query", "devserver"},
+    "cli": {"errors", "stack", "devserver", "demo"},
+    "__main__": {"cli"},
+    "": {"context", "pipeline"},
+}
+
+
+def part_of(module: str) -> str:
+    """Return the part that a module of the package belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imported(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
+            if node.module == "loglane":
+                names = [f"loglane.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{file}: relative import; write it in full")
+        found |= {part_of(name) for name in names if name.split(".")[0] == "loglane"}
+    return found
+
+
+def test_imports_follow_the_flow(root):
+    """No module imports a part that comes after its own."""
+    package = root / "python" / "loglane"
+    backward = []
+    for file in package.rglob("*.py"):
+        relative = file.relative_to(package).with_suffix("")
+        part = "" if str(relative) == "__init__" else relative.parts[0]
+        backward += [
+            f"{relative} imports {other or 'loglane'}"
+            for other in imported(file) - ALLOWED[part] - {part}
+        ]
+    assert [] == backward
+
+
+EXTRAS = ("httpx2", "typer", "rich", "jinja2", "docker", "starlette", "uvicorn", "lark", "fastapi")
+
+
+@pytest.mark.parametrize("module", ["loglane", "loglane.settings", "loglane.integrations.asgi"])
+def test_import_brings_no_extra(module):
+    """The core works with the core dependencies alone; structlog itself may bring rich."""
+    code = (
+        "import sys, structlog\nbefore = set(sys.modules)\n"
+        f"import {module}\nprint(sorted((set(sys.modules) - before) & set({EXTRAS!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]\n" == done.stdout
