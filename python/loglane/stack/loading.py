@@ -1,0 +1,177 @@
+"""From files to a spec: read, merge the overlay, validate, report each problem at its place."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from loglane.errors import Problem, SpecError
+from loglane.stack.document import Document, Path_, dotted, read_document
+from loglane.stack.spec import CrossKeyError, StackSpec, keys_at
+
+ENVIRONMENTS = "environments"
+
+
+def load_spec(file: Path, env: str) -> StackSpec:
+    """Load `file` with the overlay `environments/<env>.yaml` beside it.
+
+    Args:
+        file: The spec, usually `stack/stack.yaml`.
+        env: Name of the environment.
+
+    Returns:
+        The validated spec of that environment.
+
+    Raises:
+        SpecError: With every problem of both files, each with its file, line and path.
+    """
+    document = merge(read_document(file), read_document(_overlay_file(file, env)))
+    problems = _env_problems(document, file, env)
+    try:
+        spec = StackSpec.model_validate(_tuples(document.data))
+    except ValidationError as error:
+        problems += [p for item in error.errors() for p in _translate(item, document)]
+        raise SpecError(_in_file_order(problems)) from None
+    if problems:
+        raise SpecError(problems)
+    return spec
+
+
+def environments(file: Path) -> list[str]:
+    """List the environments that have an overlay beside the spec `file`, sorted by name."""
+    return sorted(path.stem for path in (file.parent / ENVIRONMENTS).glob("*.yaml"))
+
+
+def _overlay_file(file: Path, env: str) -> Path:
+    known = environments(file)
+    if env not in known:
+        folder = file.parent / ENVIRONMENTS
+        message = f"no environment {env!r}; there are: {', '.join(known) or 'none'}"
+        close = difflib.get_close_matches(env, known, n=1)
+        if close:
+            message += f". Did you mean {close[0]!r}?"
+        raise SpecError([Problem(message, file=str(folder))])
+    return file.parent / ENVIRONMENTS / f"{env}.yaml"
+
+
+def _env_problems(document: Document, file: Path, env: str) -> list[Problem]:
+    given = document.data.get("env")
+    if given == env:
+        return []
+    place = document.places.get(("env",))
+    overlay = file.parent / ENVIRONMENTS / f"{env}.yaml"
+    message = (
+        f"is {given!r}, but the environment {env!r} was asked for; write env: {env} in {overlay}"
+    )
+    document.data["env"] = env
+    where = place or document.places[()]
+    return [Problem(message, where.file, where.line, "env")]
+
+
+def merge(base: Document, overlay: Document) -> Document:
+    """Lay `overlay` over `base`: maps merge, lists and values replace, null deletes."""
+    merged = Document(dict(base.data), dict(base.places))
+    _merge_map(merged, merged.data, overlay, overlay.data, ())
+    return merged
+
+
+def _merge_map(
+    merged: Document, into: dict[str, Any], overlay: Document, data: dict[str, Any], path: Path_
+) -> None:
+    for key, value in data.items():
+        here = (*path, key)
+        below = into.get(key)
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, dict) and isinstance(below, dict):
+            into[key] = dict(below)
+            _merge_map(merged, into[key], overlay, value, here)
+        else:
+            into[key] = value
+            stale = [known for known in merged.places if known[: len(here)] == here]
+            for known in stale:
+                del merged.places[known]
+            fresh = {at: p for at, p in overlay.places.items() if at[: len(here)] == here}
+            merged.places.update(fresh)
+
+
+def _tuples(value: Any) -> Any:
+    """Turn lists into tuples, the only sequence that a frozen strict model takes."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
+def _in_file_order(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0))
+
+
+def _translate(item: Any, document: Document) -> list[Problem]:
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, CrossKeyError):
+        return [_problem(document, path, message) for path, message in cause.found]
+    path: Path_ = tuple(item["loc"])
+    return [_problem(document, path, _message(item, path))]
+
+
+def _problem(document: Document, path: Path_, message: str) -> Problem:
+    place = document.place(path)
+    return Problem(
+        message, place.file if place else None, place.line if place else None, dotted(path)
+    )
+
+
+def _message(item: Any, path: Path_) -> str:
+    kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(path)
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "value_error":
+        return (
+            f"{_shown(given)}: {context['error']}"
+            if isinstance(given, str)
+            else str(context["error"])
+        )
+    if kind == "literal_error":
+        close = difflib.get_close_matches(
+            str(given), context["expected"].replace("'", "").split(", "), 1
+        )
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{_shown(given)} is not one of: {context['expected']}{hint}"
+    wanted = _WANTED.get(kind)
+    if wanted is not None:
+        return f"{_shown(given)} should be {wanted}"
+    text: str = item["msg"]
+    return f"{_shown(given)}: {text[0].lower()}{text[1:]}"
+
+
+_WANTED = {
+    "int_type": "a whole number, without quotes",
+    "float_type": "a number, without quotes",
+    "string_type": "a string; put it in quotes",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "model_type": "a map of keys",
+    "dict_type": "a map of keys",
+}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a map"
+    text = "a list" if isinstance(value, tuple) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _unknown_key(path: Path_) -> str:
+    known = keys_at(path[:-1])
+    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+    if close:
+        return f"unknown key; did you mean {close[0]!r}?"
+    return f"unknown key; known here: {', '.join(known)}"

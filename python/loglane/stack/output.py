@@ -1,0 +1,132 @@
+"""Write a rendered tree to disk, all of it or nothing, or report how the disk differs from it."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loglane.errors import Problem, SpecError
+from loglane.stack.context import RENDERED
+from loglane.stack.render import Tree
+
+# Every rendered file says this near its top, so a file without it is somebody's own.
+_MARK = "by `loglane render"
+_STAGED = ".loglane-new"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What writing did: paths relative to the output folder, each list sorted."""
+
+    written: list[str]
+    unchanged: list[str]
+    removed: list[str]
+
+
+def write_tree(tree: Tree, out: Path) -> Changes:
+    """Write the tree below `out`; a failure leaves what was there as it was.
+
+    New texts are staged beside their targets and then renamed one by one. Folders stay the same
+    folders, because a running Grafana has them mounted.
+
+    Args:
+        tree: Text by path relative to `out`.
+        out: The output folder; made when missing.
+
+    Returns:
+        Which files were written, which were as they should be, which are no longer rendered.
+
+    Raises:
+        SpecError: A file there was not rendered by loglane, or a path cannot be written.
+    """
+    written = [path for path, text in tree.items() if _read(out / path) != text]
+    stale = sorted(_stale(tree, out))
+    foreign = [path for path in written if _is_foreign(out / path)]
+    if foreign:
+        message = "exists and was not rendered by loglane; move it away or choose another --out"
+        raise SpecError([Problem(message, str(out / path)) for path in foreign])
+    try:
+        _replace({out / path: tree[path] for path in written}, [out / path for path in stale])
+    except OSError as error:
+        file = str(error.filename or out)
+        raise SpecError([Problem(f"cannot be written: {error.strerror}", file)]) from error
+    unchanged = sorted(set(tree) - set(written))
+    return Changes(sorted(written), unchanged, stale)
+
+
+def diff_tree(tree: Tree, out: Path) -> str:
+    """Return a unified diff from what lies below `out` to the tree; empty when they agree."""
+    parts: list[str] = []
+    for path, text in sorted({**tree, **dict.fromkeys(_stale(tree, out), "")}.items()):
+        on_disk = _read(out / path)
+        if on_disk != text:
+            parts.extend(_diff(path, on_disk, text))
+    return "".join(parts)
+
+
+def _diff(path: str, on_disk: str | None, text: str) -> Iterator[str]:
+    old, new = (on_disk or "").splitlines(True), text.splitlines(True)
+    before = f"{path} (on disk)" if on_disk is not None else f"{path} (missing)"
+    return difflib.unified_diff(old, new, before, f"{path} (from the spec)", n=2)
+
+
+def _replace(texts: dict[Path, str], stale: list[Path]) -> None:
+    staged: dict[Path, Path] = {}
+    before = {path: _read_bytes(path) for path in (*texts, *stale)}
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged[path] = path.with_name(path.name + _STAGED)
+            staged[path].write_bytes(text.encode())
+            # The containers' users are not ours; nothing rendered is secret.
+            staged[path].chmod(0o644)
+        for path, new in staged.items():
+            new.replace(path)
+        for path in stale:
+            path.unlink()
+    except OSError:
+        for path, old in before.items():
+            _restore(path, old)
+        raise
+    finally:
+        for new in staged.values():
+            new.unlink(missing_ok=True)
+
+
+def _restore(path: Path, old: bytes | None) -> None:
+    # The first error is the one to report; what can be put back is put back.
+    with contextlib.suppress(OSError):
+        if old is None:
+            path.unlink(missing_ok=True)
+        elif _read_bytes(path) != old:
+            path.write_bytes(old)
+
+
+def _stale(tree: Tree, out: Path) -> list[str]:
+    folder = out / RENDERED
+    if not folder.is_dir():
+        return []
+    found = [path.relative_to(out).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return [path for path in found if path not in tree and not _is_foreign(out / path)]
+
+
+def _is_foreign(path: Path) -> bool:
+    text = _read(path)
+    return text is not None and text != "" and _MARK not in text[:1000]
+
+
+def _read(path: Path) -> str | None:
+    raw = _read_bytes(path)
+    return None if raw is None else raw.decode("utf-8", errors="replace")
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SpecError([Problem(f"cannot be read: {error.strerror}", str(path))]) from error

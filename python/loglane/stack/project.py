@@ -1,0 +1,71 @@
+"""Where a project's files are: its spec, its templates, its rendered output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loglane.resources import packaged
+from loglane.stack.context import SECRETS
+from loglane.stack.loading import load_spec
+from loglane.stack.output import Changes, write_tree
+from loglane.stack.render import Tree, render
+from loglane.stack.spec import StackSpec
+
+DEFAULT_SPEC = Path("stack/stack.yaml")
+# The environment whose rendered files are committed at the top of a project.
+COMMITTED_ENV = "dev"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One environment of one spec, loaded: what every command begins with."""
+
+    spec: StackSpec
+    templates: Path
+    out: Path
+
+    @property
+    def compose_file(self) -> Path:
+        """The rendered compose file."""
+        return self.out / "docker-compose.yml"
+
+    def render(self) -> Tree:
+        """Render the files of this environment; nothing is written."""
+        return render(self.spec, self.templates)
+
+    def write(self) -> Changes:
+        """Render and write the files, and make the folder that the secrets go to.
+
+        Compose would make that folder too, but as root's.
+        """
+        changes = write_tree(self.render(), self.out)
+        secrets = self.out / SECRETS
+        secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_out = secrets / ".gitignore"
+        if not keep_out.exists():
+            keep_out.write_text("*\n!.gitignore\n")
+        return changes
+
+
+def open_project(env: str, spec_file: Path = DEFAULT_SPEC, out: Path | None = None) -> Project:
+    """Load a project.
+
+    Args:
+        env: Name of the environment.
+        spec_file: The spec; `templates/` beside its folder is used when it is there.
+        out: Output folder; by default the project's top for dev, else `build/<env>` there.
+
+    Raises:
+        SpecError: The spec is wrong.
+    """
+    spec = load_spec(spec_file, env)
+    top = spec_file.parent.parent
+    if out is None:
+        out = top if env == COMMITTED_ENV else top / "build" / env
+    return Project(spec, _templates(top), out)
+
+
+def _templates(top: Path) -> Path:
+    own = top / "templates"
+    return own if (own / "docker-compose.yml.j2").is_file() else packaged("templates")

@@ -1,0 +1,110 @@
+"""Render a spec: a pure function from a spec and the templates to a tree of texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jinja2
+
+from loglane.stack.context import RENDERED, template_context
+from loglane.stack.spec import StackSpec
+
+COMPOSE = "docker-compose.yml"
+_SUFFIX = ".j2"
+# Compose and Grafana's provisioning expand `$NAME` in what they read; `$$` is a plain dollar there
+# (https://docs.docker.com/reference/compose-file/interpolation/,
+# https://grafana.com/docs/grafana/latest/administration/provisioning/#using-environment-variables).
+_EXPANDS_DOLLARS = (COMPOSE, "grafana/provisioning/")
+
+Tree = dict[str, str]
+
+
+def render(spec: StackSpec, templates: Path) -> Tree:
+    """Render every file of a stack.
+
+    Args:
+        spec: A validated spec.
+        templates: Folder of the templates, laid out as the output is.
+
+    Returns:
+        Text by path, relative to the project, with `/` between folders, in a stable order.
+    """
+    environment = _environment(templates)
+    names = sorted(_template_names(templates, spec))
+    context = template_context(spec)
+    tree: Tree = {}
+    for name in names:
+        if name != COMPOSE:
+            tree[str(RENDERED / name)] = _render_one(environment, name, context, spec)
+    context["digests"] = _digests(tree)
+    compose = {COMPOSE: _render_one(environment, COMPOSE, context, spec)}
+    return {**compose, **tree}
+
+
+def _environment(templates: Path) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        # Collector stages and Grafana's legends own {{ }}.
+        variable_start_string="[[",
+        variable_end_string="]]",
+        block_start_string="[%",
+        block_end_string="%]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+        autoescape=False,  # noqa: S701 - the output is YAML and JSON, escaped by the json filter
+    )
+    environment.filters["json"] = _json
+    return environment
+
+
+@jinja2.pass_context
+def _json(context: jinja2.runtime.Context, value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    if (context.name or "").startswith(_EXPANDS_DOLLARS):
+        text = text.replace("$", "$$")
+    return text
+
+
+def _template_names(templates: Path, spec: StackSpec) -> Iterable[str]:
+    collectors = {"promtail", "alloy"} - {spec.collector}
+    for path in templates.rglob(f"*{_SUFFIX}"):
+        name = path.relative_to(templates).as_posix().removesuffix(_SUFFIX)
+        parts = PurePosixPath(name).parts
+        is_dashboard = parts[:2] == ("grafana", "dashboards")
+        if parts[0] in collectors:
+            continue
+        if is_dashboard and PurePosixPath(name).stem not in spec.grafana.dashboards:
+            continue
+        yield name
+
+
+def _render_one(
+    environment: jinja2.Environment, name: str, context: dict[str, Any], spec: StackSpec
+) -> str:
+    template = environment.get_template(name + _SUFFIX)
+    return template.render({**context, "header": header(name, spec.env)})
+
+
+def header(name: str, env: str) -> str:
+    """Say what a file was rendered from and by which command."""
+    return f"Rendered from templates/{name}{_SUFFIX} by `loglane render --env {env}`; do not edit."
+
+
+def _digests(tree: Tree) -> dict[str, str]:
+    """Digest the files that each service mounts, by the folder they lie in."""
+    texts: dict[str, list[str]] = {}
+    for path, text in tree.items():
+        folder = PurePosixPath(path).relative_to(RENDERED).parts[0]
+        texts.setdefault(folder, []).append(f"{path}\0{text}\0")
+    return {
+        folder: hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+        for folder, parts in texts.items()
+    }

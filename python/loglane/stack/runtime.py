@@ -1,0 +1,92 @@
+"""Start, watch and stop the stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import docker
+
+from loglane.errors import ServiceUnavailable
+from loglane.stack import engine, probe
+from loglane.stack.context import ADMIN_PASSWORD_FILE
+from loglane.stack.preflight import preflight
+from loglane.stack.project import Project
+from loglane.stack.reporting import Reporter
+
+_FAILED_STATES = ("restarting", "dead", "removing")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started stack offers."""
+
+    grafana_url: str
+    loki_url: str
+    admin_user: str
+    password_file: Path
+    probe_s: float
+
+
+def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Running:
+    """Render, check, start, and wait until a line pushed through Loki comes back by query.
+
+    Args:
+        project: The project to start.
+        reporter: Where progress goes.
+        timeout_s: How long each server may take to answer, in seconds.
+
+    Raises:
+        LoglaneError: A step failed; the message says what to do.
+    """
+    spec = project.spec
+    with reporter.step("preflight: Docker, compose, ports, disk"):
+        preflight(project)
+    with reporter.step(f"render env {spec.env} to {project.compose_file}"):
+        project.write()
+    with reporter.step("docker compose up (the first time it pulls the images)"):
+        engine.compose(project.compose_file, ["up", "--detach", "--remove-orphans"])
+    client = engine.connect()
+    loki, grafana = probe.loki_url(spec), probe.grafana_url(spec)
+    for title, url in (
+        ("Loki is ready", f"{loki}/ready"),
+        ("Grafana answers", f"{grafana}/api/health"),
+    ):
+        with reporter.step(title):
+            alive = partial(_alive_and_answers, client, spec.project, url)
+            probe.wait_until(alive, timeout_s, url)
+    with reporter.step(f"{spec.collector} is healthy"):
+        probe.wait_until(lambda: _is_healthy(client, project), timeout_s, spec.collector)
+    with reporter.step("a probe line pushed through Loki comes back by query"):
+        took = probe.send_probe(spec, timeout_s=30.0)
+    return Running(grafana, loki, spec.grafana.admin_user, project.out / ADMIN_PASSWORD_FILE, took)
+
+
+def _alive_and_answers(client: docker.DockerClient, name: str, url: str) -> bool:
+    for container in engine.containers(client, name):
+        broken = container.state in _FAILED_STATES or (
+            container.state.startswith("exited") and container.state != "exited (0)"
+        )
+        if broken:
+            said = engine.last_lines(client, container.name)
+            raise ServiceUnavailable(
+                f"container {container.name} is {container.state}. It said last:\n{said}"
+            )
+    return probe.answers(url)
+
+
+def _is_healthy(client: docker.DockerClient, project: Project) -> bool:
+    return any(
+        container.service == project.spec.collector and container.health == "healthy"
+        for container in engine.containers(client, project.spec.project)
+    )
+
+
+def down(project: Project, volumes: bool) -> None:
+    """Stop and remove the containers; with `volumes` the stored lines and dashboards too."""
+    engine.connect()
+    engine.compose_version()
+    engine.compose(
+        project.compose_file, ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
+    )

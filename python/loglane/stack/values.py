@@ -1,0 +1,196 @@
+"""The kinds of value that a spec holds, each with its rule.
+
+What Loki, Docker or Grafana would refuse at start-up is refused here, with what would be right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from loglane.fields import LABEL_NAME, has_many_values
+
+# Prometheus durations as Loki's config reads them: largest unit first, each unit once
+# (https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations).
+_DURATION = re.compile(
+    r"(?=\d)(?:(\d{1,4})y)?(?:(\d{1,4})w)?(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?",
+    re.ASCII,
+)
+_UNIT_HOURS = (24 * 365, 24 * 7, 24, 1, 1 / 60, 1 / 3600)
+
+_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\abfnrtv])*"'
+_MATCHER = re.compile(rf"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*({_STRING})\s*(,|\}}\s*\Z)")
+
+
+def hours(duration: str) -> float:
+    """Convert a duration such as `31d` or `36h` to hours.
+
+    Raises:
+        ValueError: The text is not a duration, or is zero.
+    """
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        raise ValueError("not a duration; write a number and a unit, for example 31d or 36h")
+    total = sum(
+        int(part) * unit for part, unit in zip(match.groups(), _UNIT_HOURS, strict=True) if part
+    )
+    if total <= 0:
+        raise ValueError("must be more than zero")
+    return total
+
+
+def parse_selector(selector: str) -> tuple[str, ...]:
+    """Return the label names of a stream selector such as `{service="api", level=~"debug|info"}`.
+
+    Raises:
+        ValueError: The text is more or less than one selector of label matchers.
+    """
+    example = 'write label matchers only, for example {service="api", level="debug"}'
+    text = selector.strip()
+    if not text.startswith("{") or len(text) > 1000:
+        raise ValueError(f"not a stream selector; {example}")
+    names: list[str] = []
+    position, positive = 1, False
+    while True:
+        match = _MATCHER.match(text, position)
+        if match is None:
+            raise ValueError(
+                f"not a stream selector at {text[position : position + 20]!r}; {example}"
+            )
+        name, operator, value, end = match.groups()
+        if "~" in operator:
+            _check_regexp(value)
+        names.append(name)
+        positive = positive or (operator in ("=", "=~") and value not in ('""', '".*"'))
+        position = match.end()
+        if end != ",":
+            break
+    if not positive:
+        raise ValueError(f"needs one matcher that cannot match an empty value; {example}")
+    return tuple(names)
+
+
+def _check_regexp(quoted: str) -> None:
+    try:
+        re.compile(quoted[1:-1])
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+
+
+_IMAGE = re.compile(
+    r"(?P<name>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\d+(?=/))?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+
+
+def _pinned(image: str) -> str:
+    match = _IMAGE.fullmatch(image)
+    if match is None:
+        raise ValueError("not an image reference; write name:tag, for example grafana/loki:3.7.6")
+    if match["tag"] == "latest":
+        raise ValueError("the tag 'latest' changes under you; name a version")
+    if match["tag"] is None and match["digest"] is None:
+        raise ValueError("has no tag; name a version, for example grafana/loki:3.7.6")
+    return image
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError("not an IP address; write 127.0.0.1 to stay on this machine") from None
+    return value
+
+
+def _label_name(value: str) -> str:
+    if LABEL_NAME.match(value) is None or len(value) > 64:
+        raise ValueError("not a name that Loki takes; use letters, digits and underscores")
+    if value.startswith("__"):
+        raise ValueError("names that begin with two underscores are reserved by Loki")
+    return value
+
+
+def _few_values(value: str) -> str:
+    if has_many_values(value):
+        raise ValueError(
+            "too many values for a label: each value opens a stream of its own. Put it under "
+            f'structured_metadata, where it is found with | {value}="..."'
+        )
+    return value
+
+
+def _duration(value: str) -> str:
+    hours(value)
+    return value
+
+
+def _retention_period(value: str) -> str:
+    if hours(value) < 24:
+        raise ValueError("shorter than 24h, the least that Loki's compactor deletes by")
+    return value
+
+
+def _selector(value: str) -> str:
+    parse_selector(value)
+    return value
+
+
+def _text(value: str) -> str:
+    # str.isprintable leaves out the characters that YAML takes for line breaks (U+0085, U+2028).
+    if not 1 <= len(value) <= 64 or not value.isprintable():
+        raise ValueError("use 1 to 64 printable characters on one line")
+    return value
+
+
+def _matching(pattern: str, rule: str) -> AfterValidator:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(rule)
+        return value
+
+    return AfterValidator(check)
+
+
+ProjectName = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9][a-z0-9_-]{0,62}",
+        "not a compose project name; use lower-case letters, digits, - and _, 63 at most",
+    ),
+]
+EnvName = Annotated[
+    str, _matching(r"[a-z][a-z0-9-]{0,31}", "use lower-case letters, digits and -, 32 at most")
+]
+Text = Annotated[str, AfterValidator(_text)]
+Word = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, _ . and -, 64 at most"),
+]
+DockerLabel = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9_./-]{1,64}(=[\w./-]{1,64})?",
+        "not a Docker label; write name=value, for example logging=enabled",
+    ),
+]
+Uid = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,40}", "use letters, digits, _ and -, 40 at most")]
+Size = Annotated[
+    str, _matching(r"[1-9]\d{0,6}(KB|MB|GB)", "write a number and KB, MB or GB, for example 256KB")
+]
+Memory = Annotated[
+    str, _matching(r"[1-9]\d{0,6}[kmg]", "write a number and k, m or g, for example 512m")
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Image = Annotated[str, AfterValidator(_pinned)]
+Address = Annotated[str, AfterValidator(_address)]
+LabelName = Annotated[str, AfterValidator(_label_name)]
+Label = Annotated[str, AfterValidator(_label_name), AfterValidator(_few_values)]
+Duration = Annotated[str, AfterValidator(_duration)]
+RetentionPeriod = Annotated[str, AfterValidator(_retention_period)]
+Selector = Annotated[str, AfterValidator(_selector)]

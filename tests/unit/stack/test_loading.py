@@ -1,0 +1,173 @@
+"""From two files to a validated spec, or to every problem in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loglane.errors import SpecError
+from loglane.fields import LABELS
+from loglane.stack.loading import load_spec
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Return a function that writes base and overlay and loads them."""
+
+    def load(base: str, overlay: str = "env: dev\n", env: str = "dev"):
+        folder = tmp_path / "environments"
+        folder.mkdir(exist_ok=True)
+        (folder / "dev.yaml").write_text(overlay)
+        (tmp_path / "stack.yaml").write_text(base)
+        return load_spec(tmp_path / "stack.yaml", env)
+
+    return load
+
+
+def problems(files, base: str, overlay: str = "env: dev\n", env: str = "dev") -> list[str]:
+    """Return the problems as `file:line: path: message`, without the folder."""
+    with pytest.raises(SpecError) as caught:
+        files(base, overlay, env)
+    return [
+        f"{Path(p.file or '').name}:{p.line}: {p.path}: {p.message}" for p in caught.value.problems
+    ]
+
+
+def test_spec_of_an_empty_map_is_the_defaults(files):
+    """Every key has a default, so a project name is enough."""
+    spec = files("project: mine\n")
+    assert ("mine", "dev", LABELS, "31d") == (
+        spec.project,
+        spec.env,
+        spec.labels,
+        spec.retention.default,
+    )
+
+
+def test_overlay_merges_maps_and_replaces_lists(files):
+    """A map keeps the keys that the overlay leaves out; a list is taken whole."""
+    spec = files(
+        "ports: {loki: 1100, grafana: 1000}\napps: {services: [a, b]}\n",
+        "env: dev\nports: {grafana: 2000}\napps: {services: [c]}\n",
+    )
+    assert (1100, 2000, ("c",)) == (spec.ports.loki, spec.ports.grafana, spec.apps.services)
+
+
+def test_overlay_null_takes_a_key_back_to_its_default(files):
+    """Null deletes what the base says."""
+    spec = files("retention: {default: 90d}\n", "env: dev\nretention: null\n")
+    assert "31d" == spec.retention.default
+
+
+def test_problems_of_both_files_come_together_with_their_lines(files):
+    """One run names every mistake, at the file and line where it was written."""
+    found = problems(
+        files,
+        "project: Log Lane\nimages:\n  loki: grafana/loki:latest\ncolector: promtail\n",
+        "env: dev\nports:\n  grafana: '3000'\n  lokki: 1\n",
+    )
+    assert [
+        "dev.yaml:3: ports.grafana: '3000' should be a whole number, without quotes",
+        "dev.yaml:4: ports.lokki: unknown key; did you mean 'loki'?",
+        "stack.yaml:1: project: 'Log Lane': not a compose project name; use lower-case letters, "
+        "digits, - and _, 63 at most",
+        "stack.yaml:3: images.loki: 'grafana/loki:latest': the tag 'latest' changes under you; "
+        "name a version",
+        "stack.yaml:4: colector: unknown key; did you mean 'collector'?",
+    ] == found
+
+
+BAD = {
+    "no-tag": ("images: {loki: grafana/loki}", "images.loki", "has no tag"),
+    "bad-image": ("images: {loki: 'Grafana Loki:1'}", "images.loki", "not an image reference"),
+    "image-newline": ('images: {loki: "a:1\\nb: 2"}', "images.loki", "not an image reference"),
+    "port-zero": ("ports: {loki: 0}", "ports.loki", "greater than or equal to 1"),
+    "port-taken": ("ports: {loki: 3000}", "ports.grafana", "3000 is taken by ports.loki"),
+    "port-bool": ("ports: {loki: yes}", "ports.loki", "whole number"),
+    "address": ("bind_address: localhost", "bind_address", "not an IP address"),
+    "label-id": ("labels: [service, env, level, user_id]", "labels[3]", "too many values"),
+    "label-uuid": ("labels: [service, env, level, cartuuid]", "labels[3]", "too many values"),
+    "label-message": ("labels: [service, env, level, message]", "labels[3]", "too many values"),
+    "label-id-place": ("labels: [service, env, level, order_id]", "labels[3]", 'order_id="..."'),
+    "label-name": ("labels: [service, env, level, 'a-b']", "labels[3]", "not a name"),
+    "label-reserved": ("labels: [service, env, level, __x]", "labels[3]", "reserved"),
+    "label-twice": ("labels: [service, env, level, env]", "labels[3]", "listed twice"),
+    "label-missing": ("labels: [service, env]", "labels", "'level' is missing"),
+    "label-16": (
+        f"labels: [service, env, level, {', '.join(f'x{n}' for n in range(13))}]",
+        "labels",
+        "16 labels; Loki takes 15",
+    ),
+    "metadata-label": (
+        "structured_metadata: [service]",
+        "structured_metadata[0]",
+        "is a label already",
+    ),
+    "retention-short": ("retention: {default: 23h}", "retention.default", "shorter than 24h"),
+    "retention-text": ("retention: {default: long}", "retention.default", "not a duration"),
+    "retention-number": ("retention: {default: 31}", "retention.default", "should be a string"),
+    "selector-filter": (
+        'retention: {streams: [{selector: \'{level="debug"} |= "x"\', period: 7d}]}',
+        "retention.streams[0].selector",
+        "label matchers only",
+    ),
+    "selector-empty": (
+        "retention: {streams: [{selector: '{level=~\".*\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "cannot match an empty value",
+    ),
+    "selector-label": (
+        "retention: {streams: [{selector: '{nope=\"x\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "'nope' is no label of this stack",
+    ),
+    "collector": ("collector: alloyy", "collector", "not one of: 'promtail'"),
+    "dashboard": (
+        "grafana: {dashboards: [logs-overvew]}",
+        "grafana.dashboards[0]",
+        "did you mean 'logs-overview'?",
+    ),
+    "folder-newline": ('grafana: {folder: "a\\nb"}', "grafana.folder", "printable"),
+    "folder-line-separator": ('grafana: {folder: "a\\u2028b"}', "grafana.folder", "printable"),
+    "apps-both": ("apps: {label: a=b, services: [c]}", "apps", "either label or services"),
+    "apps-none": ("apps: {label: null}", "apps", "either label or services"),
+    "apps-name": ("apps: {services: ['a b']}", "apps.services[0]", "use letters"),
+    "memory": ("resources: {loki: {cpus: 1, memory: 1GB}}", "resources.loki.memory", "k, m or g"),
+    "cpus-nan": ("resources: {loki: {cpus: .nan, memory: 1g}}", "resources.loki.cpus", ""),
+    "resource-missing": ("resources: {loki: {cpus: 1}}", "resources.loki.memory", "is missing"),
+    "map-for-value": ("project: {a: 1}", "project", "should be a string"),
+    "value-for-map": ("ports: 3", "ports", "should be a map"),
+    "value-for-list": ("labels: service", "labels", "should be a list"),
+}
+
+
+@pytest.mark.parametrize(("base", "path", "part"), BAD.values(), ids=BAD)
+def test_spec_refuses_a_wrong_value_at_its_path(files, base, path, part):
+    """One wrong value is one problem that names its path and what would be right."""
+    with pytest.raises(SpecError) as caught:
+        files(base + "\n")
+    found = caught.value.problems
+    assert [(path, 1)] == [(problem.path, problem.line) for problem in found]
+    assert part in found[0].message
+
+
+def test_overlay_for_another_environment_is_noticed(files):
+    """An overlay that says another environment's name is refused at that line."""
+    found = problems(files, "project: x\n", "env: prod\n")
+    assert [
+        "dev.yaml:1: env: is 'prod', but the environment 'dev' was asked for; write env: dev in"
+    ] == [text.rpartition(" in ")[0] + " in" for text in found]
+
+
+def test_unknown_environment_lists_the_known_ones(files):
+    """Asking for an environment without an overlay names those that there are."""
+    with pytest.raises(SpecError, match="no environment 'deev'; there are: dev.*mean 'dev'"):
+        files("project: x\n", env="deev")
+
+
+@pytest.mark.parametrize("env", ["../dev", "", "dev\0", "a/b"])
+def test_environment_name_cannot_leave_its_folder(files, env):
+    """Only names of overlays beside the spec are environments."""
+    with pytest.raises(SpecError, match="no environment"):
+        files("project: x\n", env=env)
