@@ -1,0 +1,92 @@
+"""Run the demo and say whether every line was found again exactly once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+
+from loglane.demo.collector import Collector
+from loglane.demo.report import Report
+from loglane.demo.traffic import drive, wait_for_app
+from loglane.devserver import running
+from loglane.errors import CheckFailed
+from loglane.query import LokiClient
+from loglane.resources import packaged
+
+SERVICE = "shop"
+ENV = "dev"
+EVERYTHING = f'{{service="{SERVICE}"}}'
+_STOP_TIMEOUT_S = 10
+
+
+def run_demo(show_lines: bool = False) -> None:
+    """Run app and server, ship, query, print.
+
+    Raises:
+        CheckFailed: A line that the app wrote was not found exactly once.
+    """
+    report = Report()
+    began_ns = time.time_ns()
+    with running() as url, LokiClient(url) as client:
+        report.title(f"embedded Loki-compatible server on {url} (development only)")
+        collector = Collector(client, SERVICE, ENV)
+        with _app(collector) as address:
+            report.title(f"example FastAPI app under uvicorn on {address}")
+            with httpx2.Client(base_url=address, timeout=10) as http:
+                wait_for_app(http)
+                statuses, trace_id = drive(http)
+            report.statuses(statuses)
+        collector.finish()
+        window = began_ns, time.time_ns() + 1
+        if show_lines:
+            report.lines(line.text for line in collector.lines)
+        report.queries(client, window, trace_id)
+        found = Counter((e.timestamp_ns, e.line) for e in client.iter_range(EVERYTHING, *window))
+    written = Counter((line.timestamp_ns, line.text) for line in collector.lines)
+    missing = (written - found).total() if written else 1
+    doubled = (found - written).total()
+    report.verdict(written.total(), missing, doubled)
+    if missing or doubled:
+        raise CheckFailed(f"{missing} lines are missing and {doubled} are too many")
+
+
+@contextmanager
+def _app(collector: Collector) -> Iterator[str]:
+    port = _free_port()
+    arguments = ["--app-dir", str(packaged("examples") / "shop"), "--port", str(port)]
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and app
+        [sys.executable, "-m", "uvicorn", "app:app", *arguments, *quiet],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LOGLANE_STATIC__ENV": ENV, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    assert process.stderr is not None  # noqa: S101
+    with process:
+        collector.attach(process.stdout, process.stderr)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
