@@ -189,12 +189,15 @@ def serve(
 
 @app.command()
 def demo(
-    output: Annotated[bool, typer.Option("--lines", help="Also print every line shipped.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Also print every line shipped.")] = False,
+    loki: Annotated[
+        str | None, typer.Option(help="URL of a running Loki. [default: an embedded server]")
+    ] = None,
 ) -> None:
-    """Run an example app, ship its logs to an embedded server, and ask for them back."""
+    """Run an example app, ship its logs, and ask for every line back."""
     from loglane.demo import run_demo
 
-    run_demo(show_lines=output)
+    run_demo(show_lines=lines, loki=loki)
 
 
 def _project(env: str, spec: Path, out: Path | None) -> Project:

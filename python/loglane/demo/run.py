@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import httpx2
 
@@ -28,16 +28,22 @@ EVERYTHING = f'{{service="{SERVICE}"}}'
 _STOP_TIMEOUT_S = 10
 
 
-def run_demo(show_lines: bool = False) -> None:
+def run_demo(show_lines: bool = False, loki: str | None = None) -> None:
     """Run app and server, ship, query, print.
+
+    Args:
+        show_lines: Also print every line shipped.
+        loki: URL of a running Loki; by default an embedded server is started.
 
     Raises:
         CheckFailed: A line that the app wrote was not found exactly once.
     """
     report = Report()
     began_ns = time.time_ns()
-    with running() as url, LokiClient(url) as client:
-        report.title(f"embedded Loki-compatible server on {url} (development only)")
+    server = running() if loki is None else nullcontext(loki)
+    with server as url, LokiClient(url) as client:
+        kind = "embedded Loki-compatible server" if loki is None else "Loki"
+        report.title(f"{kind} on {url}")
         collector = Collector(client, SERVICE, ENV)
         with _app(collector) as address:
             report.title(f"example FastAPI app under uvicorn on {address}")

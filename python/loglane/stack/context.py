@@ -52,7 +52,8 @@ def template_context(spec: StackSpec) -> dict[str, Any]:
         "structured_metadata": spec.structured_metadata,
         "extracted": [*spec.app_labels, *spec.structured_metadata],
         "trace_link": {
-            "regex": '"trace_id":\\s?"(\\w+)"',
+            # As it stands in a JSON line, and as the dashboards write it.
+            "regex": r'"?trace_id"?[:=]\s?"?(\w+)',
             "query": '{service=~".+"} | trace_id="${__value.raw}"',
         },
         **dashboard_context(spec),

@@ -13,6 +13,21 @@ SELECTOR = 'env=~"$env", service=~"$service", level=~"$level"'
 SEARCH = "|~ `(?i)${search:regex}`"
 ERRORS = f'level=~"{"|".join(ERROR_LEVELS)}"'
 
+# A line as people read it; a line that is no JSON object stays as it is.
+_PARSED = ("message", "exception", "method", "path", "status", "duration_ms")
+_SHORT = (
+    "{{.service}}: {{or .message __line__}}"
+    "{{with .method}} {{.}}{{end}}{{with .path}} {{.}}{{end}}{{with .status}} {{.}}{{end}}"
+    "{{with .duration_ms}} {{.}} ms{{end}}{{with .trace_id}} trace_id={{.}}{{end}}"
+)
+_LONG = _SHORT + r"{{with .exception}}\n{{.}}{{end}}"
+
+
+def _readable(line_format: str) -> str:
+    fields = ", ".join(f'{name}="{name}"' for name in _PARSED)
+    return f'| json {fields} | drop __error__, __error_details__ | line_format "{line_format}"'
+
+
 LEVEL_COLOURS = {
     "debug": "#8e8e8e",
     "info": "#5794f2",
@@ -50,8 +65,8 @@ def dashboard_context(spec: StackSpec) -> dict[str, Any]:
                 "topk(10, sum by (service) "
                 f"(count_over_time({{{SELECTOR}, {ERRORS}}} {SEARCH} [$__range])))"
             ),
-            "newest_errors": f"{{{SELECTOR}, {ERRORS}}} {SEARCH}",
-            "live_logs": f"{{{SELECTOR}}} {SEARCH}",
+            "newest_errors": f"{{{SELECTOR}, {ERRORS}}} {SEARCH} {_readable(_LONG)}",
+            "live_logs": f"{{{SELECTOR}}} {SEARCH} {_readable(_SHORT)}",
         },
     }
 
