@@ -145,7 +145,7 @@ def test_output_into_a_closed_pipe_is_quiet(project):
     """`| head` ends the command without a complaint."""
     done = subprocess.run(
         f"{sys.executable} -m loglane render --check | true",
-        shell=True,  # noqa: S602 - a pipe is what is tested
+        shell=True,
         cwd=project,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from loglane.demo import run
-from loglane.errors import CheckFailed
+from loglane.errors import CheckFailed, LoglaneError
 from loglane.query import LokiClient
 
 
@@ -43,6 +43,17 @@ def test_demo_fails_when_a_line_is_lost_or_doubled(monkeypatch, change, message,
     monkeypatch.setattr(LokiClient, "push", push)
     with pytest.raises(CheckFailed, match=message):
         run.run_demo()
+
+
+def test_demo_shows_what_an_app_said_that_does_not_start(monkeypatch, tmp_path, capfd):
+    """An app that fails at import ends the demo at once, with its own words."""
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "app.py").write_text("raise SystemExit('no database')\n")
+    monkeypatch.setattr(run, "packaged", lambda _name: tmp_path)
+    with pytest.raises(LoglaneError, match="ended before it answered"):
+        run.run_demo()
+    assert "no database" in capfd.readouterr().out
 
 
 def _later(stream):

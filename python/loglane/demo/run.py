@@ -18,7 +18,7 @@ from loglane.demo.collector import Collector
 from loglane.demo.report import Report
 from loglane.demo.traffic import drive, wait_for_app
 from loglane.devserver import running
-from loglane.errors import CheckFailed
+from loglane.errors import CheckFailed, LoglaneError
 from loglane.query import LokiClient
 from loglane.resources import packaged
 
@@ -45,13 +45,16 @@ def run_demo(show_lines: bool = False, loki: str | None = None) -> None:
         kind = "embedded Loki-compatible server" if loki is None else "Loki"
         report.title(f"{kind} on {url}")
         collector = Collector(client, SERVICE, ENV)
-        with _app(collector) as address:
-            report.title(f"example FastAPI app under uvicorn on {address}")
-            with httpx2.Client(base_url=address, timeout=10) as http:
-                wait_for_app(http)
-                statuses, trace_id = drive(http)
-            report.statuses(statuses)
-        collector.finish()
+        try:
+            with _app(collector) as (address, process):
+                report.title(f"example FastAPI app under uvicorn on {address}")
+                with httpx2.Client(base_url=address, timeout=10) as http:
+                    wait_for_app(http, lambda: process.poll() is not None)
+                    statuses, trace_id = drive(http)
+                report.statuses(statuses)
+        except LoglaneError:
+            report.lines(line.text for line in collector.lines)
+            raise
         window = began_ns, time.time_ns() + 1
         if show_lines:
             report.lines(line.text for line in collector.lines)
@@ -66,7 +69,7 @@ def run_demo(show_lines: bool = False, loki: str | None = None) -> None:
 
 
 @contextmanager
-def _app(collector: Collector) -> Iterator[str]:
+def _app(collector: Collector) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     port = _free_port()
     arguments = ["--app-dir", str(packaged("examples") / "shop"), "--port", str(port)]
     quiet = ["--no-access-log", "--log-level", "warning"]
@@ -82,13 +85,15 @@ def _app(collector: Collector) -> Iterator[str]:
     with process:
         collector.attach(process.stdout, process.stderr)
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", process
         finally:
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+            # The app has closed its streams, so this ends, also when the block above failed.
+            collector.finish()
 
 
 def _free_port() -> int:

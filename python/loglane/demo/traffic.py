@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 
 import httpx2
 
@@ -12,19 +13,21 @@ from loglane.errors import LoglaneError
 _START_TIMEOUT_S = 20.0
 
 
-def wait_for_app(client: httpx2.Client) -> None:
+def wait_for_app(client: httpx2.Client, has_ended: Callable[[], bool]) -> None:
     """Wait until the app answers.
 
     Raises:
-        LoglaneError: It did not within 20 s.
+        LoglaneError: It ended, or did not answer within 20 s.
     """
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
             client.get("/openapi.json")
         except httpx2.TransportError:
+            if has_ended():
+                raise LoglaneError("the example app ended before it answered") from None
             if time.monotonic() > deadline:
-                raise LoglaneError("the example app did not start within 20 s") from None
+                raise LoglaneError("the example app did not answer within 20 s") from None
             time.sleep(0.05)
         else:
             return
