@@ -10,6 +10,7 @@ import uuid
 
 import httpx2
 import pytest
+import yaml
 
 from loglane.stack import engine
 from loglane.stack.project import open_project
@@ -74,6 +75,19 @@ def test_up_names_every_port_that_is_taken(spec_file):
     assert 1 == done.returncode
     assert f"port {ports.loki} on 127.0.0.1 is taken" in done.stderr
     assert "change ports.grafana in stack/stack.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_up_quotes_a_container_that_fails(spec_file):
+    """A Loki that cannot live in its memory limit is named, and where the limit is."""
+    overlay = spec_file.parent / "environments" / "dev.yaml"
+    keys = yaml.safe_load(overlay.read_text())
+    keys["resources"]["loki"]["memory"] = "12m"
+    overlay.write_text(yaml.safe_dump(keys))
+    done = loglane(spec_file, "up", "--timeout", "60")
+    assert 1 == done.returncode
+    assert f"container {keys['project']}-loki-1 is" in done.stderr
+    assert "its limits are under `resources`" in done.stderr
     assert "Traceback" not in done.stderr
 
 

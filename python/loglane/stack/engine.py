@@ -31,6 +31,12 @@ class Container:
     health: str
     image: str
 
+    @property
+    def broken(self) -> bool:
+        """Whether it has failed, as opposed to still starting or done."""
+        failed_exit = self.state.startswith("exited") and self.state != "exited (0)"
+        return failed_exit or self.state in ("restarting", "dead") or self.health == "unhealthy"
+
 
 def connect() -> docker.DockerClient:
     """Connect to the engine.

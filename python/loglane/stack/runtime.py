@@ -8,14 +8,12 @@ from pathlib import Path
 
 import docker
 
-from loglane.errors import ServiceUnavailable
+from loglane.errors import LoglaneError, ServiceUnavailable
 from loglane.stack import engine, probe
 from loglane.stack.context import ADMIN_PASSWORD_FILE
 from loglane.stack.preflight import preflight
 from loglane.stack.project import Project
 from loglane.stack.reporting import Reporter
-
-_FAILED_STATES = ("restarting", "dead", "removing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,12 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
         preflight(project)
     with reporter.step(f"render env {spec.env} to {project.compose_file}"):
         project.write()
-    with reporter.step("docker compose up (the first time it pulls the images)"):
-        engine.compose(project.compose_file, ["up", "--detach", "--remove-orphans"])
     client = engine.connect()
+    missing = [image for _, image in spec.images if not engine.has_image(client, image)]
+    if missing:
+        reporter.note(f"to be pulled, once: {', '.join(missing)}")
+    with reporter.step("docker compose up"):
+        _compose_up(client, project)
     loki, grafana = probe.loki_url(spec), probe.grafana_url(spec)
     for title, url in (
         ("Loki is ready", f"{loki}/ready"),
@@ -63,17 +64,28 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
     return Running(grafana, loki, spec.grafana.admin_user, project.out / ADMIN_PASSWORD_FILE, took)
 
 
+def _compose_up(client: docker.DockerClient, project: Project) -> None:
+    try:
+        engine.compose(project.compose_file, ["up", "--detach", "--remove-orphans"])
+    except LoglaneError as error:
+        _raise_for_broken(client, project.spec.project)
+        hint = "An image that cannot be pulled here can be brought with `docker load`"
+        raise LoglaneError(f"{error}. {hint}") from None
+
+
 def _alive_and_answers(client: docker.DockerClient, name: str, url: str) -> bool:
-    for container in engine.containers(client, name):
-        broken = container.state in _FAILED_STATES or (
-            container.state.startswith("exited") and container.state != "exited (0)"
-        )
-        if broken:
-            said = engine.last_lines(client, container.name)
-            raise ServiceUnavailable(
-                f"container {container.name} is {container.state}. It said last:\n{said}"
-            )
+    _raise_for_broken(client, name)
     return probe.answers(url)
+
+
+def _raise_for_broken(client: docker.DockerClient, name: str) -> None:
+    for container in engine.containers(client, name):
+        if container.broken:
+            said = engine.last_lines(client, container.name) or "nothing"
+            raise ServiceUnavailable(
+                f"container {container.name} is {container.state}. It said last:\n{said}\n"
+                f"`docker inspect {container.name}` tells more; its limits are under `resources`"
+            )
 
 
 def _is_healthy(client: docker.DockerClient, project: Project) -> bool:

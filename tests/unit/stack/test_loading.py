@@ -162,7 +162,7 @@ def test_overlay_for_another_environment_is_noticed(files):
 
 def test_unknown_environment_lists_the_known_ones(files):
     """Asking for an environment without an overlay names those that there are."""
-    with pytest.raises(SpecError, match="no environment 'deev'; there are: dev.*mean 'dev'"):
+    with pytest.raises(SpecError, match=r"no environment 'deev'; there are: dev.*mean 'dev'"):
         files("project: x\n", env="deev")
 
 
