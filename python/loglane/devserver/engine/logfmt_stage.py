@@ -1,0 +1,144 @@
+"""`| logfmt`: `key=value` pairs of a line as labels (loki: pkg/logql/log/logfmt/decode.go)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from loglane.devserver.engine.labels import LabelSet
+from loglane.devserver.engine.sanitise import sanitise_key, without_invalid
+from loglane.devserver.logql.nodes import LogfmtStage
+
+LOGFMT_ERROR = "LogfmtParserErr"
+
+_GARBAGE = re.compile(r"[\x00-\x20]*")
+_KEY = re.compile(r'[^="\x00-\x20]*')
+_TO_SPACE = re.compile(r"[^\x00-\x20]*")
+_ESCAPE = re.compile(r"\\(?:([\"\\/'bfnrt])|u([0-9a-fA-F]{4})|)", re.DOTALL)
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+
+
+class _SyntaxError(Exception):
+    def __init__(self, line: str, position: int, message: str, skip_to: int) -> None:
+        column = len(line[:position].encode()) + 1
+        super().__init__(f"logfmt syntax error at pos {column} : {message}")
+        self.skip_to = skip_to
+
+
+def parse_logfmt(line: str, labels: LabelSet, stage: LogfmtStage) -> bool:
+    """Add the labels of a logfmt line; return False when a label filter already rejects it."""
+    hints = labels.hints
+    if hints.skips_parser():
+        return True
+    error = ""
+    for found in _pairs(line):
+        if isinstance(found, _SyntaxError):
+            error = str(found)
+            if stage.strict:
+                break
+            continue
+        key, value = found
+        name = sanitise_key(key)
+        if not name:
+            continue
+        name = labels.parsed_name(name)
+        if not hints.wants(name) or (not value and not stage.keep_empty):
+            continue
+        labels.set_parsed(name, without_invalid(value))
+        if not hints.passes(name, labels):
+            return False
+        if hints.complete():
+            break
+    if stage.strict and error:
+        labels.set_error(LOGFMT_ERROR, error)
+        return hints.passes("__error__", labels)
+    return True
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str] | _SyntaxError]:
+    position = 0
+    while position < len(line):
+        position = _end(_GARBAGE, line, position)
+        if position >= len(line):
+            return
+        try:
+            key, value, position = _pair(line, position)
+            yield key, value
+        except _SyntaxError as error:
+            position = error.skip_to
+            yield error
+
+
+def _pair(line: str, start: int) -> tuple[str, str, int]:
+    end = _end(_KEY, line, start)
+    key = line[start:end]
+    char = line[end : end + 1]
+    if char == '"' or (char == "=" and not key):
+        raise _unexpected(line, end)
+    if "\ufffd" in key:
+        skip = _end(_TO_SPACE, line, end) if char == "=" else end
+        raise _SyntaxError(line, end, "invalid key", skip)
+    if char != "=":
+        return key, "", end
+    end += 1
+    if line[end : end + 1] == '"':
+        value, end = _quoted(line, end)
+        return key, value, end
+    value_end = _end(_KEY, line, end)
+    if line[value_end : value_end + 1] in {"=", '"'}:
+        raise _unexpected(line, value_end)
+    return key, line[end:value_end], value_end
+
+
+def _quoted(line: str, start: int) -> tuple[str, int]:
+    match = _QUOTED.match(line, start)
+    if match is None:
+        raise _SyntaxError(line, len(line), "unterminated quoted value", len(line))
+    raw = match.group(1)
+    if "\\" not in raw:
+        return raw, match.end()
+    value = _unescape(raw)
+    if value is None:
+        raise _SyntaxError(line, match.end(), "invalid quoted value", match.end())
+    return value, match.end()
+
+
+def _unescape(raw: str) -> str | None:
+    parts: list[str] = []
+    position = 0
+    while (backslash := raw.find("\\", position)) >= 0:
+        parts.append(raw[position:backslash])
+        match = _ESCAPE.match(raw, backslash)
+        simple, digits = match.groups() if match else (None, None)
+        if simple is not None:
+            parts.append(_ESCAPED.get(simple, simple))
+            position = backslash + 2
+        elif digits is not None:
+            char, position = _unicode(raw, backslash, int(digits, 16))
+            parts.append(char)
+        else:
+            return None
+    parts.append(raw[position:])
+    return "".join(parts)
+
+
+def _unicode(raw: str, position: int, code: int) -> tuple[str, int]:
+    if not 0xD800 <= code <= 0xDFFF:
+        return chr(code), position + 6
+    match = _ESCAPE.match(raw, position + 6)
+    digits = match.group(2) if match else None
+    low = int(digits, 16) if digits else 0
+    if code < 0xDC00 <= low <= 0xDFFF:
+        return chr(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)), position + 12
+    return "\ufffd", position + 6
+
+
+def _unexpected(line: str, position: int) -> _SyntaxError:
+    char = line[position]
+    return _SyntaxError(line, position, f"unexpected '{char}'", _end(_TO_SPACE, line, position))
+
+
+def _end(pattern: re.Pattern[str], line: str, position: int) -> int:
+    match = pattern.match(line, position)
+    return match.end() if match else position

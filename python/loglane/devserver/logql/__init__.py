@@ -1,0 +1,7 @@
+"""LogQL: text to tokens (`lexer`), to syntax tree (`grammar.lark`, `parser`, `nodes`)."""
+
+from __future__ import annotations
+
+from loglane.devserver.logql.parser import longest_reach, parse, parse_matchers
+
+__all__ = ["longest_reach", "parse", "parse_matchers"]

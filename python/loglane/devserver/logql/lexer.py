@@ -1,0 +1,166 @@
+"""Text of a query to tokens, with the rules of Loki's own scanner.
+
+A function name is a function only when a parenthesis or a grouping follows, so `rate` may also be
+a label; a keyword such as `by` never may. Loki's scanner is Go's text/scanner, hence Go's string
+escapes and comments (loki: pkg/logql/syntax/lex.go).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from lark import Token
+from lark.lexer import Lexer as LarkLexer
+
+from loglane.devserver.logql.position import parse_error
+from loglane.devserver.logql.strings import unquote
+from loglane.devserver.logql.units import parse_bytes, parse_duration, parse_prometheus_duration
+from loglane.devserver.refusal import unsupported
+
+_RANGE_FUNCTIONS = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate"})
+_VECTOR_FUNCTIONS = frozenset({"sum", "avg", "min", "max", "count", "topk", "bottomk"})
+_OTHER_FUNCTIONS = frozenset(
+    {
+        "rate_counter", "avg_over_time", "sum_over_time", "min_over_time", "max_over_time",
+        "stdvar_over_time", "stddev_over_time", "quantile_over_time", "first_over_time",
+        "last_over_time", "absent_over_time", "stddev", "stdvar", "sort", "sort_desc",
+        "label_replace", "approx_topk", "bytes", "duration", "duration_seconds", "ip",
+    }
+)  # fmt: skip
+_UNKNOWN_KEYWORDS = frozenset(
+    {
+        "unwrap", "regexp", "unpack", "pattern", "label_format", "line_format", "decolorize",
+        "group_left", "group_right", "variants", "of",
+    }
+)  # fmt: skip
+_KEYWORDS = {
+    "by": "BY", "without": "WITHOUT", "bool": "BOOL", "on": "ON", "ignoring": "IGNORING",
+    "or": "OR", "and": "AND", "unless": "UNLESS", "offset": "_OFFSET",
+    "json": "_JSON", "logfmt": "_LOGFMT", "drop": "_DROP", "keep": "_KEEP",
+}  # fmt: skip
+_SYMBOLS = {
+    "|=": "PIPE_EXACT", "|~": "PIPE_MATCH", "|>": "PIPE_PATTERN", "!>": "NOT_PATTERN",
+    "=~": "RE", "!~": "NRE", "!=": "NEQ", "==": "CMP_EQ", ">=": "GTE", "<=": "LTE",
+    ",": "_COMMA", "{": "_OPEN_BRACE", "}": "_CLOSE_BRACE", "=": "EQ", "|": "_PIPE",
+    "(": "_OPEN", ")": "_CLOSE", "+": "ADD", "-": "SUB", "*": "MUL", "/": "DIV", "%": "MOD",
+    "^": "POW", ">": "GT", "<": "LT",
+}  # fmt: skip
+_SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
+_NAME = re.compile(r"[^\W\d]\w*")
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DURATION_TAIL = re.compile(r"[0-9.nuµmshdwy]+")
+_BYTES_TAIL = re.compile(r"[0-9.BikKMGTP]+")
+_CALL = re.compile(r"\s*(?:\(|(?:by|without)\s*\()", re.IGNORECASE)
+_FLAG = re.compile(r"--?[^\W\d_-]*(?:-[^\W\d_-]*)*")
+_FLAGS = frozenset({"--strict", "--keep-empty"})
+
+
+class Lexer(LarkLexer):
+    """Tokens of a query, for lark; holds no state between queries."""
+
+    def __init__(self, _conf: Any) -> None:
+        pass
+
+    def lex(self, text: str) -> Iterator[Token]:  # type: ignore[override]
+        """Yield the tokens of a query; raises Refused with the place of what is no token."""
+        position = 0
+        while True:
+            space = _SPACE.match(text, position)
+            position = space.end() if space else position
+            if position >= len(text):
+                return
+            kind, value, end = _scan(text, position)
+            # lark keeps `value` as it is beside the text, so a duration travels as a number.
+            yield Token(kind, value, start_pos=position)
+            position = end
+
+
+def _scan(text: str, position: int) -> tuple[str, Any, int]:
+    char = text[position]
+    if char in {'"', "`"}:
+        value, end = unquote(text, position)
+        return "STRING", value, end
+    if char == "[":
+        return _scan_range(text, position)
+    number = _NUMBER.match(text, position)
+    if number:
+        return _scan_number(text, position, number.group())
+    name = _NAME.match(text, position)
+    if name:
+        return _scan_name(text, name.group(), name.end())
+    if char == "-":
+        found = _scan_minus(text, position)
+        if found is not None:
+            return found
+    for length in (2, 1):
+        symbol = text[position : position + length]
+        if len(symbol) == length and symbol in _SYMBOLS:
+            if symbol in {"|>", "!>"}:
+                raise unsupported(f"the pattern line filter {symbol}")
+            return _SYMBOLS[symbol], symbol, position + length
+    raise parse_error(text, position, f"unexpected character {char!r}")
+
+
+def _scan_range(text: str, position: int) -> tuple[str, Any, int]:
+    end = text.find("]", position)
+    if end < 0:
+        raise parse_error(text, position, "missing closing ']' in duration")
+    try:
+        interval = parse_prometheus_duration(text[position + 1 : end])
+    except ValueError as error:
+        raise parse_error(text, position, str(error)) from None
+    return "RANGE", interval, end + 1
+
+
+def _scan_number(text: str, position: int, number: str) -> tuple[str, Any, int]:
+    end = position + len(number)
+    tail = _DURATION_TAIL.match(text, end)
+    if tail:
+        try:
+            return "DURATION", parse_duration(number + tail.group()), tail.end()
+        except ValueError:
+            pass
+    tail = _BYTES_TAIL.match(text, end)
+    if tail:
+        try:
+            return "BYTES", parse_bytes(number + tail.group()), tail.end()
+        except ValueError:
+            pass
+    following = _NAME.match(text, end)
+    if following or (len(number) > 1 and number.isdigit() and number[0] == "0"):
+        raise parse_error(text, position, "bad number literal")
+    return "NUMBER", number, end
+
+
+def _scan_minus(text: str, position: int) -> tuple[str, Any, int] | None:
+    if text.startswith("--", position):
+        flag = _FLAG.match(text, position)
+        if flag and flag.group() in _FLAGS:
+            return "FLAG", flag.group(), flag.end()
+    tail = _DURATION_TAIL.match(text, position + 1)
+    if tail:
+        try:
+            return "DURATION", parse_duration("-" + tail.group()), tail.end()
+        except ValueError:
+            pass
+    return None
+
+
+def _scan_name(text: str, name: str, end: int) -> tuple[str, Any, int]:
+    lowered = name.lower()
+    if lowered in _KEYWORDS:
+        return _KEYWORDS[lowered], name, end
+    if lowered in _UNKNOWN_KEYWORDS:
+        raise unsupported(f"`{lowered}`")
+    if _CALL.match(text, end):
+        if lowered in _RANGE_FUNCTIONS:
+            return "RANGE_FUNCTION", lowered, end
+        if lowered in _VECTOR_FUNCTIONS:
+            return "VECTOR_FUNCTION", lowered, end
+        if lowered == "vector":
+            return "_VECTOR", lowered, end
+        if lowered in _OTHER_FUNCTIONS:
+            raise unsupported(f"`{lowered}()`")
+    return "IDENTIFIER", name, end

@@ -1,0 +1,202 @@
+"""From the grammar's rules to nodes: one method a rule, called while lark parses."""
+
+# ruff: noqa: D102 - a method builds the node of the rule that it is named after
+
+from __future__ import annotations
+
+from typing import Any
+
+from lark import Token, Transformer, v_args
+
+from loglane.devserver.logql.arithmetic import apply_operator
+from loglane.devserver.logql.nodes import (
+    AllOf,
+    AnyOf,
+    Binary,
+    Comparison,
+    ConstantVector,
+    DropStage,
+    Grouping,
+    JsonStage,
+    KeepStage,
+    LabelFilter,
+    LabelFilterStage,
+    LineFilter,
+    LogfmtStage,
+    LogQuery,
+    Matcher,
+    Matching,
+    Metric,
+    RangeAggregation,
+    Scalar,
+    Stage,
+    VectorAggregation,
+)
+from loglane.devserver.logql.units import parse_float
+from loglane.devserver.refusal import Refused, unsupported
+
+# Deeper than anyone writes by hand, and far below what Python's stack allows to evaluate.
+MAX_DEPTH = 60
+MAX_CONDITIONS = 500
+_SETS = frozenset({"and", "or", "unless"})
+
+
+@v_args(inline=True)
+class TreeBuilder(Transformer[Token, Any]):
+    """Build nodes bottom-up, so that nesting costs no stack while parsing."""
+
+    def log_query(self, matchers: tuple[Matcher, ...], stages: tuple[Stage, ...] = ()) -> LogQuery:
+        return LogQuery(matchers, stages)
+
+    def selector(self, *matchers: Matcher | None) -> tuple[Matcher, ...]:
+        return tuple(matcher for matcher in matchers if matcher is not None)
+
+    def matcher(self, name: Token, op: Token, value: Token) -> Matcher:
+        return Matcher(name.value, op.value, value.value)
+
+    def pipeline(self, *stages: Stage) -> tuple[Stage, ...]:
+        return stages
+
+    def line_filter(self, op: Token, *values: Token) -> LineFilter:
+        return LineFilter(op.value, tuple(v.value for v in values if v.type == "STRING"))
+
+    def json(self) -> JsonStage:
+        return JsonStage()
+
+    def logfmt(self, *flags: Token) -> LogfmtStage:
+        return LogfmtStage("--strict" in flags, "--keep-empty" in flags)
+
+    def label_filter_stage(self, condition: LabelFilter) -> LabelFilterStage:
+        return LabelFilterStage(condition)
+
+    def drop(self, labels: tuple[str | Matcher, ...]) -> DropStage:
+        return DropStage(labels)
+
+    def keep(self, labels: tuple[str | Matcher, ...]) -> KeepStage:
+        return KeepStage(labels)
+
+    def label_list(self, *labels: Token | Matcher) -> tuple[str | Matcher, ...]:
+        return tuple(x.value if isinstance(x, Token) else x for x in labels)
+
+    def any_of(self, left: LabelFilter, _or: Token, right: LabelFilter) -> AnyOf:
+        parts = (*left.parts, right) if isinstance(left, AnyOf) else (left, right)
+        return AnyOf(_counted(parts), _deeper(*parts))
+
+    def all_of(self, left: LabelFilter, _and: Token, right: LabelFilter) -> AllOf:
+        return self.all_of_list(left, right)
+
+    def all_of_list(self, left: LabelFilter, right: LabelFilter) -> AllOf:
+        first = left.parts if isinstance(left, AllOf) else (left,)
+        second = right.parts if isinstance(right, AllOf) else (right,)
+        parts = (*first, *second)
+        return AllOf(_counted(parts), _deeper(*parts))
+
+    def comparison(self, name: Token, op: Token, value: Scalar | Token) -> Comparison:
+        if isinstance(value, Scalar):
+            return Comparison(name.value, op.value, value.value, "number")
+        return Comparison(name.value, op.value, value.value, value.type.lower())
+
+    def binary(self, left: Metric, op: Token, matching: Matching, right: Metric) -> Metric:
+        symbol = op.value.lower()
+        if symbol in _SETS and (isinstance(left, Scalar) or isinstance(right, Scalar)):
+            raise Refused(
+                "parse error : unexpected literal for a leg of logical/set binary operation "
+                f"({symbol})"
+            )
+        if isinstance(left, Scalar) and isinstance(right, Scalar):
+            return Scalar(apply_operator(symbol, left.value, right.value))
+        return Binary(symbol, left, right, matching, _deeper(left, right))
+
+    def matching(
+        self, returns_bool: Token | None, kind: Token | None, names: tuple[str, ...] | None
+    ) -> Matching:
+        on = kind is not None and kind.type == "ON"
+        return Matching(returns_bool is not None, on, names or ())
+
+    def names(self, *names: Token | None) -> tuple[str, ...]:
+        return tuple(name.value for name in names if name is not None)
+
+    def range_aggregation(
+        self, op: Token, log_range: tuple[LogQuery, int, int]
+    ) -> RangeAggregation:
+        query, interval_ns, offset_ns = log_range
+        if interval_ns == 0:
+            raise unsupported("a range of zero")
+        return RangeAggregation(op.value, query, interval_ns, offset_ns)
+
+    def range_first(
+        self,
+        matchers: tuple[Matcher, ...],
+        interval: Token,
+        offset: int | None,
+        stages: tuple[Stage, ...] | None,
+    ) -> tuple[LogQuery, int, int]:
+        return LogQuery(matchers, stages or ()), interval.value, offset or 0
+
+    def range_last(
+        self,
+        matchers: tuple[Matcher, ...],
+        stages: tuple[Stage, ...] | None,
+        interval: Token,
+        offset: int | None,
+    ) -> tuple[LogQuery, int, int]:
+        return LogQuery(matchers, stages or ()), interval.value, offset or 0
+
+    def offset(self, duration: Token) -> int:
+        return int(duration.value)
+
+    def vector_aggregation(
+        self, op: Token, k: Token | None, operand: Metric, grouping: Grouping | None
+    ) -> VectorAggregation:
+        return VectorAggregation(
+            op.value, operand, grouping or Grouping(), _parameter(op.value, k), _deeper(operand)
+        )
+
+    def grouped_first(
+        self, op: Token, grouping: Grouping, k: Token | None, operand: Metric
+    ) -> VectorAggregation:
+        return self.vector_aggregation(op, k, operand, grouping)
+
+    def grouping(self, kind: Token, names: tuple[str, ...]) -> Grouping:
+        return Grouping(names, kind.type == "WITHOUT")
+
+    def constant_vector(self, value: Token) -> ConstantVector:
+        return ConstantVector(_number(value.value))
+
+    def scalar(self, sign: Token | None, value: Token) -> Scalar:
+        number = _number(value.value)
+        return Scalar(-number if sign is not None and sign.type == "SUB" else number)
+
+
+def _number(text: str) -> float:
+    try:
+        return parse_float(text)
+    except ValueError as error:
+        raise Refused(f"parse error : unable to parse literal as a float: {error}") from None
+
+
+def _parameter(op: str, k: Token | None) -> int | None:
+    if op not in {"topk", "bottomk"}:
+        if k is not None:
+            raise Refused(f"parse error : unsupported parameter for operation {op}({k.value},")
+        return None
+    if k is None:
+        raise Refused(f"parse error : parameter required for operation {op}")
+    if not k.value.isdigit() or len(k.value) > 18:
+        raise Refused(f"parse error : invalid parameter {op}({k.value},")
+    if int(k.value) == 0:
+        raise Refused(f"parse error : invalid parameter (must be greater than 0) {op}({k.value}")
+    return int(k.value)
+
+
+def _counted(parts: tuple[LabelFilter, ...]) -> tuple[LabelFilter, ...]:
+    if len(parts) > MAX_CONDITIONS:
+        raise unsupported(f"a label filter of more than {MAX_CONDITIONS} conditions")
+    return parts
+
+
+def _deeper(*children: object) -> int:
+    depth = 1 + max(getattr(child, "depth", 1) for child in children)
+    if depth > MAX_DEPTH:
+        raise unsupported(f"a query nested more than {MAX_DEPTH} deep")
+    return depth

@@ -1,0 +1,70 @@
+"""The SQLite schema, and opening a database that has it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from loglane.errors import LoglaneError
+
+# Raised with every change of the tables; there is no migration, because the data is throw-away.
+VERSION = 1
+
+# `digest` stands for line and metadata in the key: an entry pushed twice is stored once. `seq`
+# keeps the order of arrival among entries of one nanosecond.
+_TABLES = """
+CREATE TABLE streams (
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    UNIQUE (tenant, labels)
+);
+CREATE TABLE entries (
+    stream INTEGER NOT NULL REFERENCES streams (id),
+    ts INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    metadata TEXT,
+    PRIMARY KEY (stream, ts, digest)
+) WITHOUT ROWID;
+"""
+
+
+def open_database(path: str | None) -> sqlite3.Connection:
+    """Open a database file, or one in memory for None, and create the tables of a new one.
+
+    Raises:
+        LoglaneError: The file cannot be opened, is no SQLite database, or has other tables.
+    """
+    try:
+        connection = sqlite3.connect(path or ":memory:", check_same_thread=False)
+    except sqlite3.Error as error:
+        raise LoglaneError(
+            f"cannot open {path}: {error}; give a file in an existing, writable directory"
+        ) from None
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise LoglaneError(
+            f"cannot use {path}: {error}; give another file, or remove this one to start empty"
+        ) from None
+    except LoglaneError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str | None) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and version != VERSION:
+        raise LoglaneError(
+            f"{path} is a database of version {version}, not of version {VERSION} of loglane's "
+            "development server; give another file, or remove this one to start empty"
+        )
+    if path:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    if not tables:
+        connection.executescript(f"{_TABLES}PRAGMA user_version = {VERSION};")
