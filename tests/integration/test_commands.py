@@ -14,8 +14,7 @@ import yaml
 
 from loglane.stack import engine
 from loglane.stack.project import open_project
-
-from .conftest import write_project
+from tests.integration.conftest import write_project
 
 pytestmark = pytest.mark.integration
 

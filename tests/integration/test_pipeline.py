@@ -13,8 +13,7 @@ from loglane.errors import ServiceUnavailable
 from loglane.fields import LABELS, STRUCTURED_METADATA
 from loglane.processors import build_record, render_json
 from loglane.query import Stream
-
-from .conftest import eventually
+from tests.integration.conftest import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -113,3 +112,13 @@ def test_lines_pushed_directly_are_found_exactly_once(stack):
         (entry.timestamp_ns, entry.line, entry.metadata) for entry in found
     ]
     assert {**labels, "service_name": service} == found[0].labels
+
+
+def test_lines_that_arrive_late_are_found_at_once(stack):
+    """A line that is six hours old when it is pushed is found by the next query."""
+    service = f"late-{uuid.uuid4().hex[:8]}"
+    at = time.time_ns() - 6 * 3600 * 10**9
+    labels = {"service": service, "env": "dev", "level": "info"}
+    stack.loki.push([Stream(labels, [(at, "late", {})])])
+    found = stack.loki.query_range(f'{{service="{service}"}}', at, at + 1)
+    assert ["late"] == [entry.line for entry in found]

@@ -30,6 +30,7 @@ class Container:
     state: str
     health: str
     image: str
+    restarts: int
 
     @property
     def broken(self) -> bool:
@@ -121,6 +122,7 @@ def containers(client: docker.DockerClient, project: str) -> list[Container]:
                 state=_state(state),
                 health=state.get("Health", {}).get("Status", ""),
                 image=item.attrs["Config"]["Image"],
+                restarts=item.attrs["RestartCount"],
             )
         )
     return sorted(found, key=lambda container: container.service)

@@ -68,19 +68,20 @@ def _compose_up(client: docker.DockerClient, project: Project) -> None:
     try:
         engine.compose(project.compose_file, ["up", "--detach", "--remove-orphans"])
     except LoglaneError as error:
-        _raise_for_broken(client, project.spec.project)
+        # One that crashes again and again may be caught between two starts.
+        _raise_for_broken(client, project.spec.project, also_restarted=True)
         hint = "An image that cannot be pulled here can be brought with `docker load`"
         raise LoglaneError(f"{error}. {hint}") from None
 
 
 def _alive_and_answers(client: docker.DockerClient, name: str, url: str) -> bool:
-    _raise_for_broken(client, name)
+    _raise_for_broken(client, name, also_restarted=False)
     return probe.answers(url)
 
 
-def _raise_for_broken(client: docker.DockerClient, name: str) -> None:
+def _raise_for_broken(client: docker.DockerClient, name: str, *, also_restarted: bool) -> None:
     for container in engine.containers(client, name):
-        if container.broken:
+        if container.broken or (also_restarted and container.restarts > 0):
             said = engine.last_lines(client, container.name) or "nothing"
             raise ServiceUnavailable(
                 f"container {container.name} is {container.state}. It said last:\n{said}\n"

@@ -1,0 +1,67 @@
+"""A live Loki and the embedded server answer the same queries alike."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from testcontainers.core.container import DockerContainer
+
+from loglane.devserver import running
+from loglane.stack import engine, probe
+from loglane.stack.context import RENDERED
+from loglane.stack.project import open_project
+from tests.contract.logql.client import ask, comparable, load_corpus, push_dataset, wanted
+from tests.contract.logql.dataset import base_time_ns
+from tests.integration.conftest import ROOT, START_TIMEOUT_S
+
+pytestmark = pytest.mark.integration
+
+URL_VARIABLE = "LOGLANE_TEST_LOKI_URL"
+
+
+@pytest.fixture(scope="module")
+def live_loki(request, tmp_path_factory) -> Iterator[str]:
+    """Return the address of a Loki with tenants, by default one of our own with our config."""
+    given = os.environ.get(URL_VARIABLE)
+    if given:
+        yield given.rstrip("/")
+        return
+    client = request.getfixturevalue("docker_engine")
+    project = open_project("dev", ROOT / "stack" / "stack.yaml")
+    image = project.spec.images.loki
+    if not engine.has_image(client, image):
+        pytest.skip(f"needs an image that is not here: docker pull {image} (or set {URL_VARIABLE})")
+    config = tmp_path_factory.mktemp("loki") / "loki.yaml"
+    config.write_text(project.render()[str(RENDERED / "loki/loki.yaml")])
+    config.chmod(0o644)
+    config.parent.chmod(0o755)
+    container = (
+        DockerContainer(image)
+        .with_command("-config.file=/etc/loki/loki.yaml -auth.enabled=true")
+        .with_volume_mapping(config, "/etc/loki/loki.yaml", "ro")
+        .with_exposed_ports(3100)
+    )
+    with container:
+        host, port = container.get_container_host_ip(), container.get_exposed_port(3100)
+        url = f"http://{host}:{port}"
+        probe.wait_until(lambda: probe.answers(f"{url}/ready"), START_TIMEOUT_S, "Loki")
+        yield url
+
+
+def test_embedded_server_and_live_loki_agree(live_loki):
+    """Every query of the corpus is accepted or refused by both, with the same answer."""
+    base_ns, tenant = base_time_ns(), f"corpus-{uuid.uuid4().hex[:12]}"
+    cases = load_corpus()
+    differing = []
+    with running() as embedded:
+        for url in (embedded, live_loki):
+            push_dataset(url, tenant, base_ns)
+        for case in cases:
+            expected = wanted(ask(live_loki, tenant, base_ns, case), case)
+            if expected != comparable(ask(embedded, tenant, base_ns, case)):
+                differing.append(case["name"])
+    assert len(cases) > 300
+    assert [] == differing
