@@ -82,7 +82,11 @@ def docker_engine():
         client = engine.connect()
         engine.compose_version()
     except EnvironmentMissing as missing:
-        pytest.skip(f"needs Docker with compose v2: {missing}")
+        reason = str(missing).splitlines()[0]
+        pytest.skip(
+            f"needs Docker with compose v2: {reason} Start it with `sudo systemctl start docker`; "
+            "to install it, see https://docs.docker.com/engine/install/"
+        )
     yield client
     client.close()
 

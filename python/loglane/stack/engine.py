@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess  # compose has no library; arguments are lists, never a shell line
 import sys
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from loglane.errors import EnvironmentMissing, LoglaneError
 
 # `depends_on: condition: service_completed_successfully` and long healthcheck forms as rendered.
 MIN_COMPOSE = (2, 20)
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _WITHOUT_DOCKER = "Without Docker, `make demo` runs an app and an embedded server instead."
 
 
@@ -46,15 +49,27 @@ def connect() -> docker.DockerClient:
         EnvironmentMissing: It does not answer; the message says what to do.
     """
     try:
+        _try_socket()
         client = docker.from_env(timeout=30)
         client.ping()
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise EnvironmentMissing(
             f"Docker does not answer ({reason}).\nStart it, and see that your user may use it "
             f"(`docker info` must work). {_WITHOUT_DOCKER}"
         ) from error
     return client
+
+
+def _try_socket() -> None:
+    # The SDK leaves the socket of a refused connection open; so refusals are found before it.
+    scheme, _, path = os.environ.get("DOCKER_HOST", _DEFAULT_HOST).partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+            except OSError as error:
+                raise OSError(f"{path}: {error.strerror}") from None
 
 
 def compose_version() -> tuple[int, int]:
