@@ -231,16 +231,20 @@ def _result(facts: dict[str, Any], as_json: bool, text: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line; errors become one message and an exit code, never a traceback."""
+    code: str | int | None = 0
     try:
         app()
+    except SystemExit as stop:
+        code = stop.code
     except LoglaneError as error:
         _report(error)
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    try:
+        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); there is nobody left to tell.
+        # Whoever read our output has gone (`| head`); what is still buffered has no reader.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(0)
+    sys.exit(code)
 
 
 def _report(error: LoglaneError) -> None:
