@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from loglane.devserver.engine.escapes import JSON, replace_escapes, unicode_digits
 from loglane.devserver.engine.labels import LabelSet
 from loglane.devserver.engine.sanitise import sanitise_key, without_invalid
 from loglane.devserver.refusal import unsupported
@@ -21,10 +22,6 @@ _SPACE = re.compile(r"[ \n\r\t]*")
 _BARE = re.compile(r"[^ \n\r\t,}\]]*")
 _OBJECT_MARK = re.compile(r'[{}"]')
 _ARRAY_MARK = re.compile(r'[\[\]"]')
-_ESCAPE = re.compile(r"\\(?:([\"\\/bfnrt])|u([0-9a-fA-F]{4})|)", re.DOTALL)
-_ESCAPED = {
-    '"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
-}  # fmt: skip
 
 _MALFORMED_JSON = "Malformed JSON error"
 _MALFORMED_OBJECT = "Value looks like object, but can't find closing '}' symbol"
@@ -192,31 +189,18 @@ def _block_end(text: str, start: int, mark: re.Pattern[str], message: str) -> in
 
 
 def _decode(raw: str) -> str:
-    parts: list[str] = []
-    position = 0
-    while (backslash := raw.find("\\", position)) >= 0:
-        parts.append(raw[position:backslash])
-        match = _ESCAPE.match(raw, backslash)
-        simple, digits = match.groups() if match else (None, None)
-        if simple is not None:
-            parts.append(_ESCAPED[simple])
-            position = backslash + 2
-        elif digits is not None:
-            char, position = _decode_unicode(raw, backslash, int(digits, 16))
-            parts.append(char)
-        else:
-            raise _Malformed(_BAD_ESCAPE)
-    parts.append(raw[position:])
-    return "".join(parts)
+    text = replace_escapes(raw, JSON, _decode_unicode)
+    if text is None:
+        raise _Malformed(_BAD_ESCAPE)
+    return text
 
 
 def _decode_unicode(raw: str, position: int, code: int) -> tuple[str, int]:
     if not 0xD800 <= code <= 0xDFFF:
         return chr(code), position + 6
-    match = _ESCAPE.match(raw, position + 6)
-    digits = match.group(2) if match else None
-    if digits is None or int(digits, 16) < 0xDC00:
+    low = unicode_digits(raw, position + 6)
+    if low is None or low < 0xDC00:
         raise _Malformed(_BAD_ESCAPE)
-    combined = 0x10000 + ((code - 0xD800) << 10) + (int(digits, 16) - 0xDC00)
+    combined = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
     valid = combined <= 0x10FFFF and not 0xD800 <= combined <= 0xDFFF
     return (chr(combined) if valid else "\ufffd"), position + 12

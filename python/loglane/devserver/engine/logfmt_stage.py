@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from loglane.devserver.engine.escapes import LOGFMT, replace_escapes, unicode_digits
 from loglane.devserver.engine.labels import LabelSet
 from loglane.devserver.engine.sanitise import sanitise_key, without_invalid
 from loglane.devserver.logql.nodes import LogfmtStage
@@ -14,8 +15,6 @@ LOGFMT_ERROR = "LogfmtParserErr"
 _GARBAGE = re.compile(r"[\x00-\x20]*")
 _KEY = re.compile(r'[^="\x00-\x20]*')
 _TO_SPACE = re.compile(r"[^\x00-\x20]*")
-_ESCAPE = re.compile(r"\\(?:([\"\\/'bfnrt])|u([0-9a-fA-F]{4})|)", re.DOTALL)
-_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
 
@@ -98,37 +97,16 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
     raw = match.group(1)
     if "\\" not in raw:
         return raw, match.end()
-    value = _unescape(raw)
+    value = replace_escapes(raw, LOGFMT, _unicode)
     if value is None:
         raise _SyntaxError(line, match.end(), "invalid quoted value", match.end())
     return value, match.end()
 
 
-def _unescape(raw: str) -> str | None:
-    parts: list[str] = []
-    position = 0
-    while (backslash := raw.find("\\", position)) >= 0:
-        parts.append(raw[position:backslash])
-        match = _ESCAPE.match(raw, backslash)
-        simple, digits = match.groups() if match else (None, None)
-        if simple is not None:
-            parts.append(_ESCAPED.get(simple, simple))
-            position = backslash + 2
-        elif digits is not None:
-            char, position = _unicode(raw, backslash, int(digits, 16))
-            parts.append(char)
-        else:
-            return None
-    parts.append(raw[position:])
-    return "".join(parts)
-
-
 def _unicode(raw: str, position: int, code: int) -> tuple[str, int]:
     if not 0xD800 <= code <= 0xDFFF:
         return chr(code), position + 6
-    match = _ESCAPE.match(raw, position + 6)
-    digits = match.group(2) if match else None
-    low = int(digits, 16) if digits else 0
+    low = unicode_digits(raw, position + 6) or 0
     if code < 0xDC00 <= low <= 0xDFFF:
         return chr(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)), position + 12
     return "\ufffd", position + 6
