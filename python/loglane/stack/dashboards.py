@@ -18,7 +18,10 @@ _PARSED = ("message", "exception", "method", "path", "status", "duration_ms")
 _SHORT = (
     "{{.service}}: {{or .message __line__}}"
     "{{with .method}} {{.}}{{end}}{{with .path}} {{.}}{{end}}{{with .status}} {{.}}{{end}}"
-    "{{with .duration_ms}} {{.}} ms{{end}}{{with .trace_id}} trace_id={{.}}{{end}}"
+    "{{with .duration_ms}} {{.}} ms{{end}}"
+    # The last line of a traceback says what happened.
+    r"{{with .exception}} {{regexReplaceAll `(?s)^.*\n` . ``}}{{end}}"
+    "{{with .trace_id}} trace_id={{.}}{{end}}"
 )
 _LONG = _SHORT + r"{{with .exception}}\n{{.}}{{end}}"
 
