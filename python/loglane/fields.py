@@ -62,7 +62,7 @@ ERROR_LEVELS: tuple[str, ...] = ("error", "critical")
 MAX_LABELS = 15
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
-_ID_NAME = re.compile(r"(.*_)?(id|ids|uuid|guid)\Z", re.IGNORECASE)
+_ID_NAME = re.compile(r"(?i:(.*_)?(id|ids|uuid|guid))\Z|.*[a-z](Id|ID|Ids|IDs)\Z")
 _MANY_VALUES = frozenset(
     {"message", "msg", "line", "timestamp", "time", "ts", "exception", "url", "path", "ip"}
 )

@@ -8,6 +8,7 @@ neither a deep nor an exponentially expanding file can hang it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ MAX_DEPTH = 20
 
 Path_ = tuple[str | int, ...]
 
+# YAML 1.1 also reads 0x10, 1_000 and 12:30:00 as whole numbers; nobody means that here.
+_PLAIN_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool"))
 _NULL_TAG = "tag:yaml.org,2002:null"
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -36,10 +39,14 @@ class Place:
 
 @dataclass(slots=True)
 class Document:
-    """Plain data and, for each path in it, the place it was written at."""
+    """Plain data, the place that each path in it was written at, and what is wrong with it.
+
+    `problems` are those after which the data can still be looked at, so that one run finds all.
+    """
 
     data: dict[str, Any]
     places: dict[Path_, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Path_) -> Place | None:
         """Return where `path`, or its nearest known parent, was written."""
@@ -137,9 +144,7 @@ class _Builder:
             raise _failure(self._name, None, "is empty; it must hold at least one key")
         if not isinstance(root, dict):
             raise _failure(self._name, 1, "must be a map of keys at the top level")
-        if self._problems:
-            raise SpecError(self._problems)
-        return Document(root, self._places)
+        return Document(root, self._places, self._problems)
 
     def _take(self, loader: yaml.SafeLoader, event: yaml.NodeEvent) -> Any:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
@@ -166,6 +171,8 @@ class _Builder:
         tag = event.tag
         if tag in (None, "!"):
             tag = loader.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in event.value):
+            self._refuse(event, "half of a surrogate pair is no character")
         if tag == _NULL_TAG:
             return None
         if tag == "tag:yaml.org,2002:timestamp" and event.tag is None:
@@ -173,6 +180,8 @@ class _Builder:
         if tag not in _PLAIN_TAGS:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
             self._refuse(event, f"the tag {shown} is not allowed; write a plain value")
+        if tag == "tag:yaml.org,2002:int" and _PLAIN_INT.fullmatch(event.value) is None:
+            self._refuse(event, f"{event.value[:40]!r} is not a usable number; write plain digits")
         try:
             return loader.construct_object(yaml.ScalarNode(tag, event.value))
         except (ValueError, OverflowError):
@@ -253,5 +262,6 @@ def dotted(path: Path_) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            shown = part if part.isprintable() else repr(part)
+            text += f".{shown}" if text else shown
     return text

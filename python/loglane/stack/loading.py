@@ -28,16 +28,31 @@ def load_spec(file: Path, env: str) -> StackSpec:
     Raises:
         SpecError: With every problem of both files, each with its file, line and path.
     """
-    document = merge(read_document(file), read_document(_overlay_file(file, env)))
-    problems = _env_problems(document, file, env)
+    document = _read_both(file, _overlay_file(file, env))
+    problems = [*document.problems, *_env_problems(document, file, env)]
     try:
         spec = StackSpec.model_validate(_tuples(document.data))
     except ValidationError as error:
         problems += [p for item in error.errors() for p in _translate(item, document)]
         raise SpecError(_in_file_order(problems)) from None
     if problems:
-        raise SpecError(problems)
+        raise SpecError(_in_file_order(problems))
     return spec
+
+
+def _read_both(file: Path, overlay_file: Path) -> Document:
+    """Read and merge both files; when one cannot be read at all, report what both have."""
+    documents: list[Document] = []
+    failures: list[Problem] = []
+    for one in (file, overlay_file):
+        try:
+            documents.append(read_document(one))
+        except SpecError as error:
+            failures += error.problems
+    if failures:
+        failures += [problem for document in documents for problem in document.problems]
+        raise SpecError(_in_file_order(failures))
+    return merge(*documents)
 
 
 def environments(file: Path) -> list[str]:
@@ -73,9 +88,16 @@ def _env_problems(document: Document, file: Path, env: str) -> list[Problem]:
 
 def merge(base: Document, overlay: Document) -> Document:
     """Lay `overlay` over `base`: maps merge, lists and values replace, null deletes."""
-    merged = Document(dict(base.data), dict(base.places))
+    merged = Document(dict(base.data), dict(base.places), base.problems + overlay.problems)
     _merge_map(merged, merged.data, overlay, overlay.data, ())
+    merged.data = _without_nulls(merged.data)
     return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _merge_map(

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from loglane.fields import COLLECTOR_LABELS, LABELS, MAX_LABELS, STRUCTURED_METADATA
+from loglane.fields import BODY, COLLECTOR_LABELS, LABELS, MAX_LABELS, STRUCTURED_METADATA
 from loglane.stack.values import (
     Address,
     DockerLabel,
@@ -38,6 +38,7 @@ from loglane.stack.values import (
     Uid,
     Word,
     parse_selector,
+    size_bytes,
 )
 
 # Dashboards and alert rules select by these, so a stack without them could not show itself.
@@ -118,10 +119,22 @@ class Limits(Model):
     max_line_size: Size = "256KB"
     max_global_streams_per_user: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
     max_entries_limit_per_query: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
-    max_query_length: Duration = "30d"
+    # Loki's own default: 30 days and the hour of a clock change.
+    max_query_length: Duration = "30d1h"
     reject_old_samples_max_age: Duration = "7d"
     discover_service_name: bool = True
     discover_log_levels: bool = False
+
+    @model_validator(mode="after")
+    def _burst_holds_the_rate(self) -> Limits:
+        found: Found = []
+        if self.ingestion_burst_size_mb < self.ingestion_rate_mb:
+            message = f"less than ingestion_rate_mb, {self.ingestion_rate_mb}"
+            found.append((("limits", "ingestion_burst_size_mb"), message))
+        if size_bytes(self.per_stream_rate_limit_burst) < size_bytes(self.per_stream_rate_limit):
+            message = f"less than per_stream_rate_limit, {self.per_stream_rate_limit}"
+            found.append((("limits", "per_stream_rate_limit_burst"), message))
+        return _none_or_raise(self, found)
 
 
 class Datasource(Model):
@@ -150,7 +163,7 @@ class Grafana(Model):
 class Resource(Model):
     """Upper limits of one container."""
 
-    cpus: Annotated[float, Field(strict=False, ge=0.1, le=256, allow_inf_nan=False)]
+    cpus: Annotated[float, Field(ge=0.1, le=256, allow_inf_nan=False)]
     memory: Memory
 
 
@@ -159,7 +172,7 @@ class Resources(Model):
 
     loki: Resource = Resource(cpus=2, memory="2g")
     promtail: Resource = Resource(cpus=1, memory="256m")
-    grafana: Resource = Resource(cpus=1, memory="512m")
+    grafana: Resource = Resource(cpus=1, memory="1g")
 
 
 class Apps(Model):
@@ -216,6 +229,15 @@ class StackSpec(Model):
             (("structured_metadata", index), f"{name!r} is a label already; keep it in one place")
             for index, name in enumerate(metadata)
             if name in info.data.get("labels", ())
+        )
+        found.extend(
+            (("structured_metadata", index), f"{name!r} {reason}")
+            for index, name in enumerate(metadata)
+            for names, reason in (
+                (BODY, "stays in the line, where `| json` finds it"),
+                (COLLECTOR_LABELS, "is known to the collector only, so it can only be a label"),
+            )
+            if name in names
         )
         return _none_or_raise(metadata, found)
 

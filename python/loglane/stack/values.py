@@ -21,6 +21,12 @@ _DURATION = re.compile(
 )
 _UNIT_HOURS = (24 * 365, 24 * 7, 24, 1, 1 / 60, 1 / 3600)
 
+# Far above any use, and below what a signed 64-bit number of nanoseconds holds.
+_MAX_HOURS = 100 * 365 * 24
+_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+# What Python's regular expressions have and RE2 has not: look-around, conditions, back-references.
+_NOT_RE2 = re.compile(r"\(\?(?![imsU-]+[:)]|:|P?<[A-Za-z_])|\\[1-9]")
+
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\abfnrtv])*"'
 _MATCHER = re.compile(rf"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*({_STRING})\s*(,|\}}\s*\Z)")
 
@@ -39,7 +45,14 @@ def hours(duration: str) -> float:
     )
     if total <= 0:
         raise ValueError("must be more than zero")
+    if total > _MAX_HOURS:
+        raise ValueError("longer than 100 years; Loki counts no further than 292")
     return total
+
+
+def size_bytes(size: str) -> int:
+    """Convert a size such as `256KB` to bytes, in Loki's units of 1024."""
+    return int(size[:-2]) * {"KB": 1024, "MB": 1024**2}[size[-2:]]
 
 
 def parse_selector(selector: str) -> tuple[str, ...]:
@@ -50,7 +63,7 @@ def parse_selector(selector: str) -> tuple[str, ...]:
     """
     example = 'write label matchers only, for example {service="api", level="debug"}'
     text = selector.strip()
-    if not text.startswith("{") or len(text) > 1000:
+    if not text.startswith("{") or len(text) > 1000 or not text.isprintable():
         raise ValueError(f"not a stream selector; {example}")
     names: list[str] = []
     position, positive = 1, False
@@ -61,10 +74,8 @@ def parse_selector(selector: str) -> tuple[str, ...]:
                 f"not a stream selector at {text[position : position + 20]!r}; {example}"
             )
         name, operator, value, end = match.groups()
-        if "~" in operator:
-            _check_regexp(value)
         names.append(name)
-        positive = positive or (operator in ("=", "=~") and value not in ('""', '".*"'))
+        positive = positive or not _matches_empty(operator, _unquote(value))
         position = match.end()
         if end != ",":
             break
@@ -73,11 +84,20 @@ def parse_selector(selector: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_regexp(quoted: str) -> None:
+def _unquote(quoted: str) -> str:
+    return re.sub(r"\\(.)", lambda m: _ESCAPED.get(m[1], m[1]), quoted[1:-1])
+
+
+def _matches_empty(operator: str, value: str) -> bool:
+    if "~" not in operator:
+        return (value == "") == (operator == "=")
+    if _NOT_RE2.search(value):
+        raise ValueError(f"{value!r} is no regular expression of Loki's, which has no (?= or \\1")
     try:
-        re.compile(quoted[1:-1])
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+        matches = re.fullmatch(value, "") is not None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+    return matches == (operator == "=~")
 
 
 _IMAGE = re.compile(
@@ -99,10 +119,13 @@ def _pinned(image: str) -> str:
 
 
 def _address(value: str) -> str:
+    wrong = "not an IP address; write 127.0.0.1 to stay on this machine"
+    if "%" in value:
+        raise ValueError(wrong)
     try:
         ipaddress.ip_address(value)
     except ValueError:
-        raise ValueError("not an IP address; write 127.0.0.1 to stay on this machine") from None
+        raise ValueError(wrong) from None
     return value
 
 
@@ -125,6 +148,15 @@ def _few_values(value: str) -> str:
 
 def _duration(value: str) -> str:
     hours(value)
+    return value
+
+
+def _memory(value: str) -> str:
+    match = re.fullmatch(r"([1-9][0-9]{0,6})([kmg])", value)
+    if match is None:
+        raise ValueError("write a number and k, m or g, for example 512m")
+    if int(match[1]) * {"k": 1, "m": 1024, "g": 1024**2}[match[2]] < 6 * 1024:
+        raise ValueError("less than 6m, the least that Docker takes")
     return value
 
 
@@ -181,11 +213,9 @@ DockerLabel = Annotated[
 ]
 Uid = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,40}", "use letters, digits, _ and -, 40 at most")]
 Size = Annotated[
-    str, _matching(r"[1-9]\d{0,6}(KB|MB|GB)", "write a number and KB, MB or GB, for example 256KB")
+    str, _matching(r"[1-9]\d{0,3}(KB|MB)", "write a number and KB or MB, for example 256KB")
 ]
-Memory = Annotated[
-    str, _matching(r"[1-9]\d{0,6}[kmg]", "write a number and k, m or g, for example 512m")
-]
+Memory = Annotated[str, AfterValidator(_memory)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Image = Annotated[str, AfterValidator(_pinned)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -17,9 +17,11 @@ def read(tmp_path: Path, content: str | bytes):
 
 
 def problems(tmp_path: Path, content: str | bytes) -> list[tuple[int | None, str, str]]:
-    with pytest.raises(SpecError) as caught:
-        read(tmp_path, content)
-    return [(p.line, p.path, p.message) for p in caught.value.problems]
+    try:
+        found = read(tmp_path, content).problems
+    except SpecError as error:
+        found = list(error.problems)
+    return [(p.line, p.path, p.message) for p in found]
 
 
 def test_document_holds_plain_data(tmp_path):
@@ -59,6 +61,13 @@ BAD = {
     "alias-only": ("a: *x\n", 1, "anchors and aliases"),
     "number-as-key": ("1: x\n", 1, "not a string"),
     "map-as-key": ("? {a: 1}\n: x\n", 1, "cannot be a key"),
+    "hexadecimal": ("a: 0x10\n", 1, "not a usable number"),
+    "huge-hexadecimal": (f"a: 0x{'f' * 5000}\n", 1, "not a usable number"),
+    "grouped-number": ("a: 1_000\n", 1, "not a usable number"),
+    "base-60": ("a: 12:30:00\n", 1, "not a usable number"),
+    "surrogate": ('a: "\\ud800"\n', 1, "surrogate"),
+    "surrogate-key": ('"\\ud800": 1\n', 1, "surrogate"),
+    "merge-key": ("a:\n  <<: {b: 1}\n", 2, "!!merge"),
     "huge-number": (f"a: {'9' * 5000}\n", 1, "not a usable number"),
     "nul": (b"a: 1\nb: x\0y\n", 2, "NUL"),
     "latin-1": ("a: 1\nb: caf\xe9\n".encode("latin-1"), 2, "not UTF-8"),

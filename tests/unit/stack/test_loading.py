@@ -60,6 +60,28 @@ def test_overlay_null_takes_a_key_back_to_its_default(files):
     assert "31d" == spec.retention.default
 
 
+def test_overlay_null_deletes_also_where_the_base_has_no_such_map(files):
+    """A null is no value, wherever it stands."""
+    assert 3100 == files("project: x\n", "env: dev\nports: {loki: null}\n").ports.loki
+
+
+@pytest.mark.parametrize(
+    "selector", ['{level!=""}', '{level="a", service=~".*"}', '{level=~"a\\\\.b|c"}']
+)
+def test_selectors_that_loki_takes_are_taken(files, selector):
+    """One matcher that cannot match an empty value is enough, in any of its forms."""
+    spec = files(f"retention: {{streams: [{{selector: '{selector}', period: 7d}}]}}\n")
+    assert selector == spec.retention.streams[0].selector
+
+
+def test_a_duplicate_key_hides_no_other_problem(files):
+    """Duplicate keys of both files and wrong values come in one report."""
+    found = problems(files, "ports: {loki: 1, loki: 2}\nxx: 1\n", "env: dev\nyy: 1\nyy: 2\n")
+    assert ["dev.yaml:3: yy", "dev.yaml:3: yy", "stack.yaml:1: ports.loki", "stack.yaml:2: xx"] == [
+        ": ".join(text.split(": ")[:2]) for text in found
+    ]
+
+
 def test_problems_of_both_files_come_together_with_their_lines(files):
     """One run names every mistake, at the file and line where it was written."""
     found = problems(
@@ -86,6 +108,9 @@ BAD = {
     "port-taken": ("ports: {loki: 3000}", "ports.grafana", "3000 is taken by ports.loki"),
     "port-bool": ("ports: {loki: yes}", "ports.loki", "whole number"),
     "address": ("bind_address: localhost", "bind_address", "not an IP address"),
+    "address-zone": ("bind_address: fe80::1%eth0", "bind_address", "not an IP address"),
+    "address-breakout": ('bind_address: "::1%x]:1:1"', "bind_address", "not an IP address"),
+    "label-camel": ("labels: [service, env, level, orderId]", "labels[3]", "too many values"),
     "label-id": ("labels: [service, env, level, user_id]", "labels[3]", "too many values"),
     "label-uuid": ("labels: [service, env, level, cartuuid]", "labels[3]", "too many values"),
     "label-message": ("labels: [service, env, level, message]", "labels[3]", "too many values"),
@@ -104,6 +129,19 @@ BAD = {
         "structured_metadata[0]",
         "is a label already",
     ),
+    "metadata-body": ("structured_metadata: [message]", "structured_metadata[0]", "in the line"),
+    "metadata-collector": (
+        "labels: [service, env, level]\nstructured_metadata: [container_name]",
+        "structured_metadata[0]",
+        "can only be a label",
+    ),
+    "burst": (
+        "limits: {ingestion_rate_mb: 50, ingestion_burst_size_mb: 10}",
+        "limits.ingestion_burst_size_mb",
+        "less than ingestion_rate_mb, 50",
+    ),
+    "line-size": ("limits: {max_line_size: 9999999GB}", "limits.max_line_size", "KB or MB"),
+    "retention-long": ("retention: {default: 300y}", "retention.default", "100 years"),
     "retention-short": ("retention: {default: 23h}", "retention.default", "shorter than 24h"),
     "retention-text": ("retention: {default: long}", "retention.default", "not a duration"),
     "retention-number": ("retention: {default: 31}", "retention.default", "should be a string"),
@@ -116,6 +154,26 @@ BAD = {
         "retention: {streams: [{selector: '{level=~\".*\"}', period: 7d}]}",
         "retention.streams[0].selector",
         "cannot match an empty value",
+    ),
+    "selector-matches-empty": (
+        "retention: {streams: [{selector: '{level=~\"a*\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "cannot match an empty value",
+    ),
+    "selector-lookahead": (
+        "retention: {streams: [{selector: '{level=~\"(?=x)y\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "no regular expression of Loki's",
+    ),
+    "selector-huge-repeat": (
+        "retention: {streams: [{selector: '{level=~\"a{99999999999999}\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "not a regular expression",
+    ),
+    "selector-control": (
+        'retention: {streams: [{selector: "{level=\\"\\x7f\\"}", period: 7d}]}',
+        "retention.streams[0].selector",
+        "not a stream selector",
     ),
     "selector-label": (
         "retention: {streams: [{selector: '{nope=\"x\"}', period: 7d}]}",
@@ -134,6 +192,9 @@ BAD = {
     "apps-none": ("apps: {label: null}", "apps", "either label or services"),
     "apps-name": ("apps: {services: ['a b']}", "apps.services[0]", "use letters"),
     "memory": ("resources: {loki: {cpus: 1, memory: 1GB}}", "resources.loki.memory", "k, m or g"),
+    "memory-least": ("resources: {loki: {cpus: 1, memory: 1k}}", "resources.loki.memory", "6m"),
+    "cpus-bool": ("resources: {loki: {cpus: yes, memory: 1g}}", "resources.loki.cpus", "a number"),
+    "cpus-text": ("resources: {loki: {cpus: '2', memory: 1g}}", "resources.loki.cpus", "a number"),
     "cpus-nan": ("resources: {loki: {cpus: .nan, memory: 1g}}", "resources.loki.cpus", ""),
     "resource-missing": ("resources: {loki: {cpus: 1}}", "resources.loki.memory", "is missing"),
     "map-for-value": ("project: {a: 1}", "project", "should be a string"),
@@ -148,7 +209,8 @@ def test_spec_refuses_a_wrong_value_at_its_path(files, base, path, part):
     with pytest.raises(SpecError) as caught:
         files(base + "\n")
     found = caught.value.problems
-    assert [(path, 1)] == [(problem.path, problem.line) for problem in found]
+    line = base.count("\n") + 1
+    assert [(path, line)] == [(problem.path, problem.line) for problem in found]
     assert part in found[0].message
 
 
