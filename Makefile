@@ -47,8 +47,8 @@ lint: $(BIN)/.ready ## ruff and mypy
 bench: $(BIN)/.ready ## print the benchmarks
 	@$(BIN)/python -m benchmarks
 
-clean: ## remove the virtual environment and everything built
-	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the virtual environment and caches (not what is rendered, nor secrets)
+	@rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/.ready: pyproject.toml
 	@echo "setting up .venv (once)" >&2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -55,6 +56,7 @@ def render(
     tree = project.render()
     facts: dict[str, Any] = {"env": env, "out": str(project.out), "files": list(tree)}
     if check:
+        project.require_rendered()
         diff = diff_tree(tree, project.out)
         _result({**facts, "differs": bool(diff), "diff": diff}, as_json, diff.rstrip())
         if diff:
@@ -167,9 +169,9 @@ def compose(context: typer.Context, env: Env = "dev", spec: SpecFile = DEFAULT_S
     from loglane.stack import engine
 
     engine.compose_version()
-    file = _project(env, spec, None).compose_file
-    if not file.is_file():
-        raise LoglaneError(f"{file} is not there; `loglane render --env {env}` writes it")
+    project = _project(env, spec, None)
+    project.require_rendered()
+    file = project.compose_file
     os.execvp("docker", ["docker", "compose", "--file", str(file), *context.args])  # noqa: S606, S607
 
 
@@ -248,11 +250,11 @@ def main() -> NoReturn:
 
 
 def _report(error: LoglaneError) -> None:
-    if "--json" in sys.argv and isinstance(error, SpecError):
-        problems = [
-            {"file": p.file, "line": p.line, "path": p.path, "message": p.message}
-            for p in error.problems
-        ]
-        print(json.dumps({"problems": problems}))
+    # A check that fails has printed what it found; any other error has printed nothing yet.
+    if "--json" in sys.argv and not isinstance(error, CheckFailed):
+        facts: dict[str, Any] = {"error": str(error)}
+        if isinstance(error, SpecError):
+            facts["problems"] = [asdict(problem) for problem in error.problems]
+        print(json.dumps(facts))
     prefix = "error: " if "\n" not in str(error) else "error:\n"
     print(f"{prefix}{error}", file=sys.stderr)

@@ -82,16 +82,14 @@ def test_wrong_spec_is_plain_data_for_machines(project):
     """With --json the same problems are one object on stdout."""
     (project / "stack" / "environments" / "dev.yaml").write_text("env: dev\nproject: 7\n")
     done = loglane(project, "render", "--json")
-    assert {
-        "problems": [
-            {
-                "file": "stack/environments/dev.yaml",
-                "line": 2,
-                "path": "project",
-                "message": "7 should be a string; put it in quotes",
-            }
-        ]
-    } == json.loads(done.stdout)
+    assert [
+        {
+            "file": "stack/environments/dev.yaml",
+            "line": 2,
+            "path": "project",
+            "message": "7 should be a string; put it in quotes",
+        }
+    ] == json.loads(done.stdout)["problems"]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +101,28 @@ def test_wrong_spec_is_plain_data_for_machines(project):
 def test_wrong_usage_exits_2(project, arguments):
     """A command line that cannot be meant is exit code 2 and one message."""
     assert 2 == loglane(project, *arguments).returncode
+
+
+def test_check_of_an_environment_that_is_not_rendered_says_so(project):
+    """Without any rendered file there is no diff, but the command that renders."""
+    done = loglane(project, "render", "--check", "--env", "prod")
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "nothing is rendered in build/prod yet; `loglane render --env prod`" in done.stderr
+
+
+def test_spec_named_from_inside_its_folder_renders_the_same_tree(project):
+    """The project's top is found from the spec, not from the current folder."""
+    assert 0 == loglane(project / "stack", "render", "--spec", "stack.yaml").returncode
+    assert (project / "docker-compose.yml").is_file()
+    assert not (project / "stack" / "stack").exists()
+
+
+@pytest.mark.parametrize("host", ["tcp://[bad", "tcp://127.0.0.1:9", "nonsense"])
+def test_a_docker_host_that_leads_nowhere_is_one_message(project, host):
+    """Whatever is wrong with the engine's address is said in one message."""
+    done = loglane(project, "status", "--json", DOCKER_HOST=host)
+    assert 1 == done.returncode
+    assert "Docker does not answer" in json.loads(done.stdout)["error"]
 
 
 @pytest.mark.parametrize("command", [["up"], ["status"]], ids=" ".join)

@@ -9,7 +9,8 @@ from loglane.stack.spec import StackSpec
 
 # Grafana fills in the variables. `service` never matches empty, as Loki demands of one matcher.
 SELECTOR = 'env=~"$env", service=~"$service", level=~"$level"'
-# A regular expression in backticks: a search text may hold quotes, `:regex` escapes the rest.
+# A regular expression in backticks: `:regex` escapes what is special, quotes may be in the text;
+# only a backtick cannot be searched for.
 SEARCH = "|~ `(?i)${search:regex}`"
 ERRORS = f'level=~"{"|".join(ERROR_LEVELS)}"'
 

@@ -42,6 +42,14 @@ class Container:
         return failed_exit or self.state in ("restarting", "dead") or self.health == "unhealthy"
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where the engine runs: its processors, and the folder of its images and volumes."""
+
+    cpus: int
+    data_root: Path
+
+
 def connect() -> docker.DockerClient:
     """Connect to the engine.
 
@@ -52,13 +60,19 @@ def connect() -> docker.DockerClient:
         _try_socket()
         client = docker.from_env(timeout=30)
         client.ping()
-    except (DockerException, OSError) as error:
+    except (DockerException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise EnvironmentMissing(
             f"Docker does not answer ({reason}).\nStart it, and see that your user may use it "
             f"(`docker info` must work). {_WITHOUT_DOCKER}"
         ) from error
     return client
+
+
+def machine(client: docker.DockerClient) -> Machine:
+    """Ask the engine about the machine that it runs on."""
+    info = client.info()
+    return Machine(int(info["NCPU"]), Path(info["DockerRootDir"]))
 
 
 def _try_socket() -> None:

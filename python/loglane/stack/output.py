@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def write_tree(tree: Tree, out: Path) -> Changes:
         raise SpecError([Problem(message, str(out / path)) for path in foreign])
     try:
         _replace({out / path: tree[path] for path in written}, [out / path for path in stale])
+        _open_for_containers(tree, out)
     except OSError as error:
         file = str(error.filename or out)
         raise SpecError([Problem(f"cannot be written: {error.strerror}", file)]) from error
@@ -79,21 +81,34 @@ def _replace(texts: dict[Path, str], stale: list[Path]) -> None:
     try:
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = path.with_name(path.name + _STAGED)
+            # Two renders at once must not stage over each other.
+            staged[path] = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_STAGED}")
             staged[path].write_bytes(text.encode())
-            # The containers' users are not ours; nothing rendered is secret.
-            staged[path].chmod(0o644)
         for path, new in staged.items():
             new.replace(path)
         for path in stale:
             path.unlink()
-    except OSError:
+    except BaseException:
         for path, old in before.items():
             _restore(path, old)
         raise
     finally:
         for new in staged.values():
             new.unlink(missing_ok=True)
+
+
+def _open_for_containers(tree: Tree, out: Path) -> None:
+    """Let every user read what is rendered: the containers' users are not ours.
+
+    A strict umask closes files that git or we have made; nothing rendered is secret.
+    """
+    for path in tree:
+        file = out / path
+        file.chmod(0o644)
+        for folder in file.parents:
+            if not folder.is_relative_to(out / RENDERED):
+                break
+            folder.chmod(0o755)
 
 
 def _restore(path: Path, old: bytes | None) -> None:
@@ -110,7 +125,11 @@ def _stale(tree: Tree, out: Path) -> list[str]:
     if not folder.is_dir():
         return []
     found = [path.relative_to(out).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return [path for path in found if path not in tree and not _is_foreign(out / path)]
+    return [
+        path
+        for path in found
+        if path not in tree and not path.endswith(_STAGED) and not _is_foreign(out / path)
+    ]
 
 
 def _is_foreign(path: Path) -> bool:

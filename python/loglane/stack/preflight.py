@@ -2,50 +2,87 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 from loglane.errors import EnvironmentMissing
 from loglane.stack import engine
 from loglane.stack.project import Project
+from loglane.stack.spec import StackSpec
 
 # Room for the three images (about 1.5 GB unpacked) and a first day of lines.
 MIN_FREE_BYTES = 3 * 1024**3
 
 
 def preflight(project: Project) -> None:
-    """Check Docker, compose, ports and disk.
+    """Check Docker, compose, ports, processors and disk.
 
     Raises:
         EnvironmentMissing: With every failed check and what mends it.
     """
     client = engine.connect()
     engine.compose_version()
-    spec = project.spec
-    own = engine.published_ports(client, spec.project)
+    machine = engine.machine(client)
+    own = engine.published_ports(client, project.spec.project)
     failures = [
-        f"port {port} on {spec.bind_address} is taken by another program; stop it, or change "
-        f"ports.{name} in stack/stack.yaml"
-        for name, port in spec.ports
-        if port not in own and not _is_free(spec.bind_address, port)
+        *_port_failures(project.spec, own),
+        *_cpu_failures(project.spec, machine.cpus),
+        *_disk_failures(machine.data_root, project.out),
     ]
-    free = shutil.disk_usage(project.out.resolve()).free
-    if free < MIN_FREE_BYTES:
-        failures.append(
-            f"{free / 1024**3:.1f} GiB of disk are free; {MIN_FREE_BYTES / 1024**3:.0f} GiB are "
-            "needed. `docker system df` shows what Docker holds"
-        )
     if failures:
         raise EnvironmentMissing("\n".join(failures))
 
 
-def _is_free(address: str, port: int) -> bool:
+def _port_failures(spec: StackSpec, own: set[int]) -> Iterator[str]:
+    address = spec.bind_address
+    for name, port in spec.ports:
+        if port in own:
+            continue
+        code = _bind_error(address, port)
+        if code == errno.EADDRINUSE:
+            yield (
+                f"port {port} on {address} is taken by another program; stop it, or change "
+                f"ports.{name} in stack/stack.yaml"
+            )
+        elif code == errno.EADDRNOTAVAIL:
+            yield f"bind_address {address} is no address of this machine; change it in the spec"
+            return
+
+
+def _bind_error(address: str, port: int) -> int | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As Docker does: a port in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.errno
+    return None
+
+
+def _cpu_failures(spec: StackSpec, cpus: int) -> Iterator[str]:
+    for name, resource in spec.resources:
+        if resource.cpus > cpus:
+            yield (
+                f"resources.{name}.cpus is {resource.cpus:g}, this machine has {cpus}; lower it in "
+                f"stack/environments/{spec.env}.yaml"
+            )
+
+
+def _disk_failures(data_root: Path, out: Path) -> Iterator[str]:
+    # The engine's folder is on another machine when the engine is, and may be closed to us.
+    place = data_root if data_root.is_dir() else _nearest_folder(out.resolve())
+    free = shutil.disk_usage(place).free
+    if free < MIN_FREE_BYTES:
+        yield (
+            f"{free / 1024**3:.1f} GiB are free at {place}; {MIN_FREE_BYTES / 1024**3:.0f} GiB are "
+            "needed. `docker system df` shows what Docker holds"
+        )
+
+
+def _nearest_folder(path: Path) -> Path:
+    return path if path.is_dir() else _nearest_folder(path.parent)

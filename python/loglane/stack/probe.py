@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 
@@ -78,6 +79,39 @@ def send_probe(spec: StackSpec, timeout_s: float) -> float:
     query = f'{{service="{PROBE_SERVICE}"}} |= "{marker}"'
     wait_until(lambda: _finds(base, query, began_ns), timeout_s, "the query for the probe line")
     return (time.time_ns() - began_ns) / 1e9
+
+
+def check_grafana(spec: StackSpec, password_file: Path) -> None:
+    """See that Grafana takes the generated password and has what the spec provisions.
+
+    Raises:
+        ServiceUnavailable: It does not; the message says what to do.
+    """
+    try:
+        login = (spec.grafana.admin_user, password_file.read_text().strip())
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"{password_file} cannot be read ({error.strerror}); the container `secrets` writes it"
+        ) from error
+    base = grafana_url(spec)
+    wanted = [f"/api/datasources/uid/{spec.grafana.datasources.loki.uid}"]
+    wanted += [f"/api/dashboards/uid/loglane-{name}" for name in spec.grafana.dashboards]
+    for path in wanted:
+        try:
+            answer = httpx2.get(f"{base}{path}", auth=login, timeout=_REQUEST_TIMEOUT_S)
+        except httpx2.HTTPError as error:
+            raise ServiceUnavailable(f"Grafana at {base} cannot be reached: {error}") from error
+        if answer.status_code == 401:
+            raise ServiceUnavailable(
+                f"Grafana refuses the password in {password_file}: it takes one at its first start "
+                "only. Put the earlier one back, or set this one: `loglane compose --env "
+                f"{spec.env} exec grafana grafana cli admin reset-admin-password NEW`"
+            )
+        if answer.status_code >= 300:
+            raise ServiceUnavailable(
+                f"Grafana at {base} has not provisioned {path} ({answer.status_code}); "
+                f"`loglane compose --env {spec.env} logs grafana` says why"
+            )
 
 
 def _finds(base: str, query: str, since_ns: int) -> bool:

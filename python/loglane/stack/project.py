@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from loglane.errors import EnvironmentMissing
 from loglane.resources import packaged
 from loglane.stack.context import SECRETS
 from loglane.stack.loading import load_spec
@@ -34,6 +36,18 @@ class Project:
         """Render the files of this environment; nothing is written."""
         return render(self.spec, self.templates)
 
+    def require_rendered(self) -> None:
+        """See that this environment has been rendered.
+
+        Raises:
+            EnvironmentMissing: It has not; the message names the command that does it.
+        """
+        if not self.compose_file.is_file():
+            env = self.spec.env
+            raise EnvironmentMissing(
+                f"nothing is rendered in {self.out} yet; `loglane render --env {env}` does it"
+            )
+
     def write(self) -> Changes:
         """Render and write the files, and make the folder that the secrets go to.
 
@@ -60,7 +74,8 @@ def open_project(env: str, spec_file: Path = DEFAULT_SPEC, out: Path | None = No
         SpecError: The spec is wrong.
     """
     spec = load_spec(spec_file, env)
-    top = spec_file.parent.parent
+    # As people would type it, also when the spec was named from inside its folder.
+    top = Path(os.path.relpath(spec_file.resolve().parent.parent))
     if out is None:
         out = top if env == COMMITTED_ENV else top / "build" / env
     return Project(spec, _templates(top), out)

@@ -44,9 +44,9 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
     with reporter.step(f"render env {spec.env} to {project.compose_file}"):
         project.write()
     client = engine.connect()
-    missing = [image for _, image in spec.images if not engine.has_image(client, image)]
+    missing = _missing_images(client, project)
     if missing:
-        reporter.note(f"to be pulled, once: {', '.join(missing)}")
+        reporter.note(f"to be pulled, once: {missing}")
     with reporter.step("docker compose up"):
         _compose_up(client, project)
     loki, grafana = probe.loki_url(spec), probe.grafana_url(spec)
@@ -57,11 +57,14 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
         with reporter.step(title):
             alive = partial(_alive_and_answers, client, spec.project, url)
             probe.wait_until(alive, timeout_s, url)
+    password_file = project.out / ADMIN_PASSWORD_FILE
+    with reporter.step("Grafana takes the generated password and has its dashboards"):
+        probe.check_grafana(spec, password_file)
     with reporter.step(f"{spec.collector} is healthy"):
         probe.wait_until(lambda: _is_healthy(client, project), timeout_s, spec.collector)
     with reporter.step("a probe line pushed through Loki comes back by query"):
         took = probe.send_probe(spec, timeout_s=30.0)
-    return Running(grafana, loki, spec.grafana.admin_user, project.out / ADMIN_PASSWORD_FILE, took)
+    return Running(grafana, loki, spec.grafana.admin_user, password_file, took)
 
 
 def _compose_up(client: docker.DockerClient, project: Project) -> None:
@@ -70,8 +73,16 @@ def _compose_up(client: docker.DockerClient, project: Project) -> None:
     except LoglaneError as error:
         # One that crashes again and again may be caught between two starts.
         _raise_for_broken(client, project.spec.project, also_restarted=True)
-        hint = "An image that cannot be pulled here can be brought with `docker load`"
-        raise LoglaneError(f"{error}. {hint}") from None
+        missing = _missing_images(client, project)
+        if not missing:
+            raise
+        hint = "What cannot be pulled here can be brought with `docker load`"
+        raise LoglaneError(f"{error}. Still missing: {missing}. {hint}") from None
+
+
+def _missing_images(client: docker.DockerClient, project: Project) -> str:
+    images = dict(project.spec.images).values()
+    return ", ".join(image for image in images if not engine.has_image(client, image))
 
 
 def _alive_and_answers(client: docker.DockerClient, name: str, url: str) -> bool:
@@ -100,6 +111,7 @@ def down(project: Project, volumes: bool) -> None:
     """Stop and remove the containers; with `volumes` the stored lines and dashboards too."""
     engine.connect()
     engine.compose_version()
+    project.require_rendered()
     engine.compose(
         project.compose_file, ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
     )

@@ -76,6 +76,8 @@ def _run(checker: _Checker) -> Verdict:
         client = engine.connect()
     except EnvironmentMissing:
         return Verdict(check, "not there", f"no `{checker.binary}` on PATH and no Docker")
+    if shutil.which("docker") is None:
+        return Verdict(check, "not there", f"no `{checker.binary}` and no `docker` on PATH")
     if not engine.has_image(client, checker.image):
         return Verdict(check, "not there", f"`docker pull {checker.image}` brings it")
     mount = f"{checker.file}:{_INSIDE}:ro"
@@ -95,9 +97,12 @@ def _compose(file: Path) -> Verdict:
 
 
 def _call(command: list[str]) -> tuple[int, str]:
-    done = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
-    )
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
     return done.returncode, (done.stdout + done.stderr).strip()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,30 @@ def test_write_makes_folders_and_readable_files(tmp_path):
     assert sorted(wanted) == write_tree(wanted, tmp_path / "new").written
     assert wanted == on_disk(tmp_path / "new")
     assert 0o644 == (tmp_path / "new" / LOKI).stat().st_mode & 0o777
+
+
+def test_write_opens_what_a_strict_umask_closed(tmp_path):
+    """Files and folders that others cannot read are opened, also when nothing has changed."""
+    wanted = tree(compose="a", loki="b")
+    write_tree(wanted, tmp_path)
+    for path in (tmp_path / LOKI, (tmp_path / LOKI).parent):
+        path.chmod(0o700)
+    write_tree(wanted, tmp_path)
+    assert (0o644, 0o755) == tuple(
+        path.stat().st_mode & 0o777 for path in (tmp_path / LOKI, (tmp_path / LOKI).parent)
+    )
+
+
+def test_writes_at_the_same_time_do_not_disturb_each_other(tmp_path):
+    """Many threads render the same tree at once; it is whole in the end, and nothing is left."""
+    write_tree(tree(compose="0", loki="0"), tmp_path)
+
+    def write(number):
+        write_tree(tree(compose=str(number), loki=str(number)), tmp_path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(40)))
+    assert {COMPOSE, LOKI} == set(on_disk(tmp_path))
 
 
 def test_write_again_changes_nothing(tmp_path):
@@ -67,7 +92,7 @@ def test_write_that_fails_leaves_the_old_tree(tmp_path, monkeypatch, blocked):
     real = getattr(Path, name)
 
     def fail_for_loki(path: Path, *arguments):
-        if "loki.yaml.loglane-new" in str(path):
+        if path.name.startswith("loki.yaml.") and path.name.endswith(".loglane-new"):
             raise OSError(28, "No space left on device", str(path))
         return real(path, *arguments)
 
