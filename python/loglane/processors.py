@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from collections.abc import Callable, MutableMapping
@@ -24,6 +23,7 @@ _LEVEL_OF_METHOD = {level: level for level in LEVELS} | {
     "fatal": "critical",
     "msg": "info",
 }
+_MAX_DEPTH = 20
 # Set by the pipeline on every line; a caller's field of the same name keeps its value beside it.
 _OWN = ("timestamp", "level", "message", "logger", "service", "env")
 
@@ -66,15 +66,35 @@ def _exc_info(given: Any) -> ExcInfo | None:
 
 
 def render_json(_logger: Any, _method: str, record: EventDict) -> bytes:
-    """Render a record as one JSON object on one line, without the newline."""
+    """Render a record as one JSON object on one line, without the newline; never raises."""
     try:
-        return orjson.dumps(record, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(record, default=_text, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        # What orjson refuses (integers over 64 bits, lone surrogates), the standard library takes.
-        return json.dumps(record, default=_plain, skipkeys=True).encode()
+        # Something in it has no form in JSON (a huge number, half of a surrogate pair, a cycle).
+        return orjson.dumps(_plain(record, 0), default=_text)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int) -> Any:
+    if depth > _MAX_DEPTH:
+        return "..."
+    if isinstance(value, dict):
+        return {_printable(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return _text(value)
+    return _printable(value) if isinstance(value, str) else value
+
+
+def _printable(value: Any) -> str:
+    text = value if isinstance(value, str) else _text(value)
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _text(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
-        return sorted(value, key=str)
-    return repr(value)
+        return sorted(value, key=_text)
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - a field's own bug must not reach the log call
+        return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from loglane.errors import Problem, SpecError
 
@@ -56,6 +56,10 @@ def load_settings(level: str | None = None, **static: str | None) -> Settings:
         given["level"] = level
     try:
         return Settings(**given)
+    except SettingsError as error:
+        # A section's variable, such as LOGLANE_STATIC, holds JSON or is left out.
+        message = f"{error}; set LOGLANE_STATIC__SERVICE and its like one by one"
+        raise SpecError([Problem(message, file="environment")]) from None
     except ValidationError as error:
         raise SpecError(
             [

@@ -8,7 +8,7 @@ import json
 import pytest
 import structlog
 from fastapi import FastAPI
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.testclient import TestClient
 
 import loglane
@@ -21,7 +21,6 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 def client(capfd):
     loglane.configure(service="shop")
     app = FastAPI()
-    app.add_middleware(RequestLogMiddleware)
     log = loglane.get_logger("app")
 
     @app.get("/items/{number}")
@@ -41,7 +40,15 @@ def client(capfd):
 
         return StreamingResponse(parts())
 
-    yield TestClient(app)
+    @app.get("/custom")
+    async def custom():
+        raise LookupError("no")
+
+    @app.exception_handler(LookupError)
+    async def answer(_request, _error):
+        return JSONResponse({"custom": True}, 418)
+
+    yield TestClient(RequestLogMiddleware(app))
     structlog.reset_defaults()
 
 
@@ -79,10 +86,40 @@ def test_crash_is_logged_and_answered(client, capfd):
     """An exception is one error line with its traceback; the caller gets 500 and the ids."""
     answer = client.get("/crash")
     error, access = read(capfd)
-    assert (500, {"detail": "Internal Server Error"}) == (answer.status_code, answer.json())
+    assert 500 == answer.status_code
     assert ("error", 500) == (error["level"], access["status"])
     assert error["exception"].endswith("ZeroDivisionError: division by zero")
     assert answer.headers["x-trace-id"] == error["trace_id"] == access["trace_id"]
+
+
+def test_the_apps_own_handler_answers_and_nothing_is_logged_as_a_crash(client, capfd):
+    """An exception that the app handles is its own business; the answer carries the ids."""
+    answer = client.get("/custom")
+    (access,) = read(capfd)
+    assert (418, {"custom": True}) == (answer.status_code, answer.json())
+    assert answer.headers["x-trace-id"] == access["trace_id"]
+
+
+def test_inside_of_a_framework_an_exception_goes_on_to_its_handler(capfd):
+    """By add_middleware, the app's handler for every exception still answers."""
+    loglane.configure(service="shop")
+    app = FastAPI()
+    app.add_middleware(RequestLogMiddleware)
+
+    @app.get("/crash")
+    async def crash():
+        return 1 / 0
+
+    @app.exception_handler(Exception)
+    async def answer(_request, _error):
+        return JSONResponse({"custom": True}, 500)
+
+    found = TestClient(app, raise_server_exceptions=False).get("/crash")
+    structlog.reset_defaults()
+    assert {"custom": True} == found.json()
+    assert [("error", None), ("info", 500)] == [
+        (line["level"], line.get("status")) for line in read(capfd)
+    ]
 
 
 def test_crash_after_the_answer_began_goes_on_to_the_server(client, capfd):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -106,17 +108,45 @@ def test_a_field_named_like_an_own_one_is_kept_beside_it(lines):
     )
 
 
+class _Broken:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+def _cycle():
+    items = [1]
+    items.append(items)
+    return items
+
+
+def _deep():
+    value = []
+    for _ in range(5000):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     "value",
-    [10**30, {1, 2}, {3: "x"}, "\ud800", b"x", object, ValueError("x"), float("nan"), 1 + 2j,
-     datetime(2026, 1, 1)],
-    ids=repr,
+    [10**30, {1, 2}, {3: "x"}, {(1, 2): 3}, "\ud800", b"x", object, ValueError("x"), float("nan"),
+     1 + 2j, [float("inf"), 2**70, {"\ud800": None}], _Broken(), _cycle(), _deep()],
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_any_value_gives_one_valid_line(lines, value):
     """What JSON has no form for is written in another way, and the line stays one line."""
     loglane.configure()
-    loglane.get_logger("x").info("m", value=value)
-    assert ["m"] == [line["message"] for line in lines()]
+    loglane.get_logger("x").info("m", value=value, at=datetime(2026, 1, 1))
+    (line,) = lines()
+    assert ("m", "2026-01-01T00:00:00") == (line["message"], line["at"])
+
+
+def test_a_text_stream_in_stdouts_place_gets_the_lines(lines):
+    """Redirected output is written to what took stdout's place."""
+    loglane.configure()
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        loglane.get_logger("x").info("m")
+    assert "m" == json.loads(text.getvalue())["message"]
 
 
 def test_a_closed_stdout_does_not_reach_the_app():
@@ -137,6 +167,13 @@ def test_settings_come_from_arguments_before_the_environment(monkeypatch):
     structlog.reset_defaults()
     found = settings.static.service, settings.static.env, settings.level
     assert ("given", "staging", "error") == found
+
+
+def test_a_section_that_is_no_json_is_one_clear_error(monkeypatch):
+    """LOGLANE_STATIC holds JSON, if anything."""
+    monkeypatch.setenv("LOGLANE_STATIC", "abc")
+    with pytest.raises(SpecError, match="LOGLANE_STATIC__SERVICE"):
+        loglane.configure()
 
 
 def test_wrong_settings_are_reported_together(monkeypatch):

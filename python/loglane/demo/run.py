@@ -72,7 +72,7 @@ def run_demo(show_lines: bool = False, loki: str | None = None) -> None:
 def _app(collector: Collector) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     port = _free_port()
     arguments = ["--app-dir", str(packaged("examples") / "shop"), "--port", str(port)]
-    quiet = ["--no-access-log", "--log-level", "warning"]
+    quiet = ["--no-access-log", "--log-level", "critical"]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and app
         [sys.executable, "-m", "uvicorn", "app:app", *arguments, *quiet],
         stdout=subprocess.PIPE,

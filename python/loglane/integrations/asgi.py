@@ -25,8 +25,11 @@ class RequestLogMiddleware:
     """Binds trace and request id for each request and writes one access line for it.
 
     A trace id is taken from a valid `traceparent` header, else it is new. The answer carries both
-    ids. An exception that the app lets out is logged with its traceback and answered with 500; when
-    an answer has begun, it is raised again, so that the server closes the connection.
+    ids. An exception that the app lets out is logged with its traceback; it is raised again unless
+    the answer is complete by then, so the framework's or the server's own handling goes on.
+
+    Wrap the whole app, `app = RequestLogMiddleware(FastAPI())`, and the answers of the framework's
+    own error handling carry the ids too; by `add_middleware` it stands inside of that handling.
     """
 
     def __init__(self, app: App) -> None:
@@ -46,15 +49,15 @@ class RequestLogMiddleware:
                 await self._app(scope, receive, answer.send)
             except Exception:
                 self._log.exception("unhandled exception", **_request(scope))
-                if answer.status is not None:
+                if not answer.complete:
                     raise
-                await answer.fail()
             finally:
                 self._log.info(
                     "request",
                     log_category="access",
                     **_request(scope),
-                    status=answer.status,
+                    # What has no answer yet is answered 500 by whoever catches the exception.
+                    status=answer.status or 500,
                     duration_ms=round((time.perf_counter() - began) * 1000, 3),
                 )
 
@@ -69,18 +72,15 @@ class _Answer:
             (b"x-request-id", ids["request_id"].encode()),
         ]
         self.status: int | None = None
+        self.complete = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+        elif message["type"] == "http.response.body":
+            self.complete = not message.get("more_body", False)
         await self._send(message)
-
-    async def fail(self) -> None:
-        headers = [(b"content-type", b"application/json")]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        body = b'{"detail":"Internal Server Error"}'
-        await self.send({"type": "http.response.body", "body": body})
 
 
 def _trace_id(scope: Scope) -> str:

@@ -19,8 +19,12 @@ class StdoutSink:
             try:
                 out = sys.stdout
                 out.flush()
-                out.buffer.write(line + b"\n")
-                out.buffer.flush()
+                if hasattr(out, "buffer"):
+                    out.buffer.write(line + b"\n")
+                    out.buffer.flush()
+                else:
+                    # A text stream that took stdout's place, such as io.StringIO.
+                    out.write(line.decode() + "\n")
             except (AttributeError, OSError, ValueError):
                 self.dropped += 1
 
