@@ -9,9 +9,10 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 import pytest
@@ -57,10 +58,10 @@ def free_ports(count: int) -> list[int]:
             item.close()
 
 
-def write_project(folder: Path, name: str, label: str) -> Path:
+def write_project(folder: Path, name: str, label: str, env: str = "dev") -> Path:
     """Write the repository's spec with a name, free ports and an app label of its own."""
     spec = yaml.safe_load((ROOT / "stack" / "stack.yaml").read_text())
-    overlay = yaml.safe_load((ROOT / "stack" / "environments" / "dev.yaml").read_text())
+    overlay = yaml.safe_load((ROOT / "stack" / "environments" / f"{env}.yaml").read_text())
     loki, grafana, promtail = free_ports(3)
     overlay |= {
         "project": name,
@@ -70,7 +71,7 @@ def write_project(folder: Path, name: str, label: str) -> Path:
     stack = folder / "stack"
     (stack / "environments").mkdir(parents=True)
     (stack / "stack.yaml").write_text(yaml.safe_dump(spec))
-    (stack / "environments" / "dev.yaml").write_text(yaml.safe_dump(overlay))
+    (stack / "environments" / f"{env}.yaml").write_text(yaml.safe_dump(overlay))
     (folder / "templates").symlink_to(ROOT / "templates")
     return stack / "stack.yaml"
 
@@ -156,7 +157,12 @@ def app_container(stack, tmp_path) -> Iterator[Callable[..., DockerContainer]]:
     """
     started: list[DockerContainer] = []
 
-    def run(lines: list[bytes], pause_every: int = 0, name: str = "app") -> DockerContainer:
+    def run(
+        lines: list[bytes],
+        pause_every: int = 0,
+        name: str = "app",
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> DockerContainer:
         file = tmp_path / f"{name}.jsonl"
         file.write_bytes(b"".join(line + b"\n" for line in lines))
         # A pause after so many lines spreads the writing over time.
@@ -169,7 +175,7 @@ def app_container(stack, tmp_path) -> Iterator[Callable[..., DockerContainer]]:
         key, _, value = stack.label.partition("=")
         container = (
             DockerContainer(stack.images.promtail)
-            .with_kwargs(entrypoint=["bash", "-c", script], labels={key: value})
+            .with_kwargs(entrypoint=["bash", "-c", script], labels={key: value, **labels})
             .with_name(f"{stack.project.spec.project}-{name}-{uuid.uuid4().hex[:6]}")
             .with_volume_mapping(file, "/lines.jsonl", "ro")
         )

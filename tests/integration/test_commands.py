@@ -63,6 +63,23 @@ def test_up_starts_a_stack_that_status_shows_and_down_removes(spec_file, docker_
     assert [] == docker_engine.volumes.list(filters={"label": f"com.docker.compose.project={name}"})
 
 
+def test_up_starts_another_environment_and_notices_a_changed_password(stack, tmp_path):
+    """An environment that was never rendered starts; a password that Grafana never took is said."""
+    name = f"loglane-test-{uuid.uuid4().hex[:8]}"
+    file = write_project(tmp_path, name, f"collect={name}", env="staging")
+    try:
+        done = loglane(file, "up", "--env", "staging", "--json")
+        assert 0 == done.returncode, done.stderr
+        facts = json.loads(done.stdout)
+        assert "build/staging/stack/secrets/grafana_admin_password" == facts["password_file"]
+        (tmp_path / facts["password_file"]).write_text("another\n")
+        again = loglane(file, "up", "--env", "staging")
+        assert 1 == again.returncode
+        assert "Grafana refuses the password in build/staging" in again.stderr
+    finally:
+        loglane(file, "down", "--env", "staging", "--volumes", "--yes")
+
+
 def test_up_names_every_port_that_is_taken(spec_file):
     """A taken port is found before anything starts, with the key to change."""
     ports = open_project("dev", spec_file).spec.ports

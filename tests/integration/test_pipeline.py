@@ -76,6 +76,18 @@ def test_lines_that_are_no_json_are_stored_under_the_container_name(stack, app_c
     assert {"dev"} == {entry.labels["env"] for entry in entries}
 
 
+def test_lines_of_a_compose_service_carry_its_name_and_project(stack, app_container):
+    """Foreign output of a compose service is found by the service's and the project's name."""
+    since = time.time_ns()
+    compose = {
+        "com.docker.compose.project": f"shop-{uuid.uuid4().hex[:8]}",
+        "com.docker.compose.service": "worker",
+    }
+    app_container([b"plain text"], name="worker", labels=compose)
+    query = f'{{service="worker", compose_project="{compose["com.docker.compose.project"]}"}}'
+    assert 1 == eventually(lambda: stack.count(query, since), 1)
+
+
 def test_lines_survive_a_restart_of_loki(stack, docker_engine, app_container):
     """Loki is restarted while the app writes; every line is found once all the same."""
     service = f"restart-{uuid.uuid4().hex[:8]}"
