@@ -257,6 +257,7 @@ def test_grafana_is_closed_by_default(stack):
     assert settings["GF_SECURITY_ADMIN_PASSWORD__FILE"].startswith("/run/secrets/")
     # Without it a read-only Grafana 13 unloads its own Loki plugin and cannot put it back.
     assert settings["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert settings["GF_PLUGINS_PREINSTALL_AUTO_UPDATE"] == "false"
     off = ("GF_USERS_ALLOW_SIGN_UP", "GF_AUTH_ANONYMOUS_ENABLED", "GF_ANALYTICS_REPORTING_ENABLED")
     assert ["false"] * 3 == [settings[name] for name in off]
     assert stack.loki["analytics"]["reporting_enabled"] is False
