@@ -76,7 +76,10 @@ def render(
 
 @app.command()
 def validate(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
-    """Let the real programs check the rendered files: Loki, Promtail, compose."""
+    """Let Loki, Promtail and compose check the rendered files.
+
+    Each from PATH or from its pinned image; what is not there is said, and is no failure.
+    """
     from loglane.stack.validate import validate as run_checkers
 
     verdicts = run_checkers(_project(env, spec, None))
@@ -99,7 +102,10 @@ def up(
     timeout: Annotated[float, typer.Option(help="Seconds each server may take to answer.")] = 180,
     as_json: AsJson = False,
 ) -> None:
-    """Render and start the stack; done when a line pushed through Loki comes back by query."""
+    """Render and start the stack, and wait until it answers.
+
+    Done when a line pushed through Loki comes back by query.
+    """
     from loglane.stack.reporting import Reporter
     from loglane.stack.runtime import up as start
 
@@ -165,7 +171,10 @@ def status(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = Fa
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def compose(context: typer.Context, env: Env = "dev", spec: SpecFile = DEFAULT_SPEC) -> None:
-    """Run `docker compose` on the stack, for example: loglane compose logs --tail 100 loki."""
+    """Run `docker compose` on the stack.
+
+    For example: loglane compose logs --tail 100 loki
+    """
     from loglane.stack import engine
 
     engine.compose_version()
@@ -183,7 +192,10 @@ def serve(
         Path | None, typer.Option(help="SQLite file to keep lines in. [default: memory]")
     ] = None,
 ) -> None:
-    """Run the embedded server that speaks Loki's API, for development and tests only."""
+    """Run the embedded server, for development and tests.
+
+    It speaks Loki's HTTP API over SQLite. Never for production.
+    """
     from loglane.devserver import serve as run_server
 
     run_server(host=host, port=port, db=None if db is None else str(db))
@@ -196,7 +208,7 @@ def demo(
         str | None, typer.Option(help="URL of a running Loki. [default: an embedded server]")
     ] = None,
 ) -> None:
-    """Run an example app, ship its logs, and ask for every line back."""
+    """Run an example app and ask for every line it logged."""
     from loglane.demo import run_demo
 
     run_demo(show_lines=lines, loki=loki)
