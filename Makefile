@@ -23,8 +23,8 @@ test-integration: $(BIN)/.ready ## run only the tests against real Loki, Promtai
 up: $(BIN)/.ready ## render, start the stack and wait until it answers (ENV=dev|staging|prod)
 	@$(RUN) up --env $(ENV)
 
-down: $(BIN)/.ready ## stop the stack (VOLUMES=1 also deletes its data, after a question)
-	@$(RUN) down --env $(ENV) $(if $(VOLUMES),--volumes)
+down: $(BIN)/.ready ## stop the stack (VOLUMES=1 also deletes its data, after a question; YES=1 answers it)
+	@$(RUN) down --env $(ENV) $(if $(VOLUMES),--volumes) $(if $(YES),--yes)
 
 status: $(BIN)/.ready ## show the stack's containers
 	@$(RUN) status --env $(ENV)
