@@ -52,7 +52,10 @@ def wait_until(ready: Callable[[], bool], timeout_s: float, what: str) -> None:
     deadline = time.monotonic() + timeout_s
     while not ready():
         if time.monotonic() >= deadline:
-            raise ServiceUnavailable(f"{what} did not answer within {timeout_s:g} s")
+            raise ServiceUnavailable(
+                f"{what} did not answer within {timeout_s:g} s; `loglane compose logs` shows what "
+                "the containers say, `--timeout` waits longer"
+            )
         time.sleep(_POLL_S)
 
 
