@@ -28,6 +28,9 @@ def load_spec(file: Path, env: str) -> StackSpec:
     Raises:
         SpecError: With every problem of both files, each with its file, line and path.
     """
+    if not file.exists():
+        message = "there is no such spec; run this at the top of a project, or give --spec"
+        raise SpecError([Problem(message, file=str(file))])
     document = _read_both(file, _overlay_file(file, env))
     problems = [*document.problems, *_env_problems(document, file, env)]
     try:

@@ -222,6 +222,12 @@ def test_overlay_for_another_environment_is_noticed(files):
     ] == [text.rpartition(" in ")[0] + " in" for text in found]
 
 
+def test_outside_of_a_project_it_says_where_to_run(tmp_path):
+    """A spec that is not there is said before anything about environments."""
+    with pytest.raises(SpecError, match="no such spec; run this at the top of a project"):
+        load_spec(tmp_path / "stack" / "stack.yaml", "dev")
+
+
 def test_unknown_environment_lists_the_known_ones(files):
     """Asking for an environment without an overlay names those that there are."""
     with pytest.raises(SpecError, match=r"no environment 'deev'; there are: dev.*mean 'dev'"):
