@@ -160,7 +160,7 @@ def status(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = Fa
         print(engine.as_json(found))
         return
     if not found:
-        print(f"no containers of {project.spec.project!r}; `make up` starts them")
+        print(f"no containers of {project.spec.project!r}; `loglane up --env {env}` starts them")
         return
     table = _table("service", "state", "health", "image")
     for container in found:
@@ -253,11 +253,17 @@ def main() -> NoReturn:
     except LoglaneError as error:
         _report(error)
         code = error.exit_code
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); what is still buffered has no reader.
+    except OSError as error:
+        # What is still buffered has nowhere to go. A reader that has gone (`| head`) is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+            code = code or 1
     sys.exit(code)
 
 

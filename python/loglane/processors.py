@@ -23,7 +23,9 @@ _LEVEL_OF_METHOD = {level: level for level in LEVELS} | {
     "fatal": "critical",
     "msg": "info",
 }
+# Bounds for values that have to be copied because they have no form in JSON as they are.
 _MAX_DEPTH = 20
+_MAX_NODES = 10_000
 # Set by the pipeline on every line; a caller's field of the same name keeps its value beside it.
 _OWN = ("timestamp", "level", "message", "logger", "service", "env")
 
@@ -57,8 +59,8 @@ def build_record(service: str, env: str) -> Callable[[Any, str, EventDict], Even
 def _exc_info(given: Any) -> ExcInfo | None:
     if isinstance(given, BaseException):
         return type(given), given, given.__traceback__
-    if isinstance(given, tuple) and len(given) == 3 and given[1] is not None:
-        return given
+    if isinstance(given, tuple):
+        return given if len(given) == 3 and isinstance(given[1], BaseException) else None
     if given:
         current = sys.exc_info()
         return None if current[0] is None or current[1] is None else current
@@ -68,33 +70,37 @@ def _exc_info(given: Any) -> ExcInfo | None:
 def render_json(_logger: Any, _method: str, record: EventDict) -> bytes:
     """Render a record as one JSON object on one line, without the newline; never raises."""
     try:
-        return orjson.dumps(record, default=_text, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(record, default=_default, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # Something in it has no form in JSON (a huge number, half of a surrogate pair, a cycle).
-        return orjson.dumps(_plain(record, 0), default=_text)
+        return orjson.dumps(_plain(record, frozenset(), [_MAX_NODES]))
 
 
-def _plain(value: Any, depth: int) -> Any:
-    if depth > _MAX_DEPTH:
-        return "..."
-    if isinstance(value, dict):
-        return {_printable(key): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, depth + 1) for item in value]
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return _text(value)
-    return _printable(value) if isinstance(value, str) else value
-
-
-def _printable(value: Any) -> str:
-    text = value if isinstance(value, str) else _text(value)
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _text(value: Any) -> Any:
+def _default(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=_text)
+    return _text(value)
+
+
+def _plain(value: Any, above: frozenset[int], budget: list[int]) -> Any:
+    """Copy a value into what JSON surely holds; `above` are the containers that it lies in."""
+    budget[0] -= 1
+    if budget[0] < 0 or len(above) > _MAX_DEPTH or id(value) in above:
+        return "..."
+    inside = above | {id(value)}
+    if isinstance(value, dict):
+        return {_text(key): _plain(item, inside, budget) for key, item in list(value.items())}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item, inside, budget) for item in list(value)]
+    fits = type(value) is int and -(2**63) <= value < 2**64
+    if value is None or fits or type(value) in (bool, float):
+        return value
+    return value.isoformat() if type(value) is datetime else _text(value)
+
+
+def _text(value: Any) -> str:
     try:
-        return repr(value)
+        text = value if isinstance(value, str) else repr(value)
+        return text.encode(errors="backslashreplace").decode()
     except Exception as error:  # noqa: BLE001 - a field's own bug must not reach the log call
         return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"

@@ -90,7 +90,7 @@ def test_up_names_every_port_that_is_taken(spec_file):
         done = loglane(spec_file, "up")
     assert 1 == done.returncode
     assert f"port {ports.loki} on 127.0.0.1 is taken" in done.stderr
-    assert "change ports.grafana in stack/stack.yaml" in done.stderr
+    assert "change ports.grafana in stack/environments/dev.yaml" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -129,6 +129,26 @@ def test_crash_after_the_answer_began_goes_on_to_the_server(client, capfd):
     assert ["unhandled exception", "request"] == [line["message"] for line in read(capfd)]
 
 
+def test_a_request_that_is_cancelled_has_no_status(capfd):
+    """A client that went away, or a server that stops, is no crash."""
+    loglane.configure()
+
+    async def app(_scope, _receive, _send):
+        await asyncio.Event().wait()
+
+    async def main():
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        task = asyncio.create_task(RequestLogMiddleware(app)(scope, None, None))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    structlog.reset_defaults()
+    assert [("info", None)] == [(line["level"], line["status"]) for line in read(capfd)]
+
+
 @pytest.mark.parametrize(
     "header",
     ["", "x", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{TRACE}-00f067aa0ba902b7-01\n{{}}",

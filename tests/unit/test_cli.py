@@ -161,6 +161,22 @@ def test_validate_fails_when_a_program_refuses(project, tmp_path):
     assert "field nope not found" in done.stderr
 
 
+def test_output_onto_a_full_disk_is_one_message(project):
+    """Output that cannot be written is said, and is exit code 1."""
+    loglane(project, "render")
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "loglane", "render", "--check"],
+            cwd=project,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert "No space left" in done.stderr
+
+
 def test_output_into_a_closed_pipe_is_quiet(project):
     """`| head` ends the command without a complaint."""
     done = subprocess.run(

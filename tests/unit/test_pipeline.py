@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import io
 import json
 import subprocess
 import sys
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime, time, timezone
 
 import pytest
 import structlog
@@ -88,6 +90,14 @@ def test_exception_is_one_string_without_locals(lines):
     assert "hunter2" not in line["exception"]
 
 
+@pytest.mark.parametrize("given", [("a", "b", "c"), (None, None, None), ("a",)], ids=str)
+def test_exc_info_that_is_none_is_left_out(lines, given):
+    """What is no exception gives no traceback and no error."""
+    loglane.configure()
+    loglane.get_logger("x").error("failed", exc_info=given)
+    assert "exception" not in lines()[0]
+
+
 def test_exception_given_as_an_object_is_written(lines):
     """`exc_info=error` works outside an except block."""
     loglane.configure()
@@ -106,6 +116,43 @@ def test_a_field_named_like_an_own_one_is_kept_beside_it(lines):
         line["service"],
         line["service_"],
     )
+
+
+def test_a_stdout_that_logs_does_not_go_on_for_ever(lines):
+    """A stream that logs what is written to it gets the line once."""
+    loglane.configure()
+    log = loglane.get_logger("x")
+
+    class Logging(io.StringIO):
+        def write(self, text):
+            log.info("written")
+            return super().write(text)
+
+    text = Logging()
+    with contextlib.redirect_stdout(text):
+        log.info("m")
+    assert ["m"] == [json.loads(line)["message"] for line in text.getvalue().splitlines()]
+
+
+@dataclass
+class _Record:
+    value: object
+
+
+class _Number(enum.Enum):
+    HUGE = 2**70
+
+
+class _Surrogate:
+    def __repr__(self):
+        return "\ud800"
+
+
+def _family():
+    node = {"children": []}
+    for _ in range(20):
+        node["children"].append({"parent": node})
+    return node
 
 
 class _Broken:
@@ -129,7 +176,9 @@ def _deep():
 @pytest.mark.parametrize(
     "value",
     [10**30, {1, 2}, {3: "x"}, {(1, 2): 3}, "\ud800", b"x", object, ValueError("x"), float("nan"),
-     1 + 2j, [float("inf"), 2**70, {"\ud800": None}], _Broken(), _cycle(), _deep()],
+     1 + 2j, [float("inf"), 2**70, {"\ud800": None}], _Broken(), _cycle(), _deep(), _family(),
+     _Record(2**70), _Record("\ud800"), [_Record({1: 2}), 2**70], _Number.HUGE, _Surrogate(),
+     {frozenset({1}): 2}, _Record({frozenset({1}), "a"}), time(9, tzinfo=timezone.utc)],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_any_value_gives_one_valid_line(lines, value):

@@ -111,6 +111,13 @@ def test_refused_push_says_why(client):
     assert 400 == caught.value.status
 
 
+def test_a_proxy_of_the_environment_is_not_used_for_this_machine(server, monkeypatch):
+    """A server on loopback is reached past HTTP_PROXY."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with LokiClient(server) as client:
+        assert [] == client.label_values("nope")
+
+
 def test_unreachable_server_is_service_unavailable():
     """A connection error is not an httpx error."""
     with LokiClient("http://127.0.0.1:9") as client, pytest.raises(ServiceUnavailable, match=":9"):

@@ -48,7 +48,7 @@ def run_demo(show_lines: bool = False, loki: str | None = None) -> None:
         try:
             with _app(collector) as (address, process):
                 report.title(f"example FastAPI app under uvicorn on {address}")
-                with httpx2.Client(base_url=address, timeout=10) as http:
+                with httpx2.Client(base_url=address, timeout=10, trust_env=False) as http:
                     wait_for_app(http, lambda: process.poll() is not None)
                     statuses, trace_id = drive(http)
                 report.statuses(statuses)

@@ -17,6 +17,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# The kinds of message that may end an answer (https://asgi.readthedocs.io/en/latest/extensions.html).
+_BODY = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
@@ -44,11 +46,15 @@ class RequestLogMiddleware:
         ids = {"trace_id": _trace_id(scope), "request_id": secrets.token_hex(8)}
         answer = _Answer(send, ids)
         began = time.perf_counter()
+        # None: the client went away, or the server stopped, before there was an answer.
+        status: int | None = None
         with bound(**ids):
             try:
                 await self._app(scope, receive, answer.send)
             except Exception:
                 self._log.exception("unhandled exception", **_request(scope))
+                # What has no answer yet is answered by whoever catches the exception.
+                status = 500
                 if not answer.complete:
                     raise
             finally:
@@ -56,8 +62,7 @@ class RequestLogMiddleware:
                     "request",
                     log_category="access",
                     **_request(scope),
-                    # What has no answer yet is answered 500 by whoever catches the exception.
-                    status=answer.status or 500,
+                    status=answer.status or status,
                     duration_ms=round((time.perf_counter() - began) * 1000, 3),
                 )
 
@@ -77,8 +82,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
-        elif message["type"] == "http.response.body":
+            own = [name for name, _ in self._headers]
+            others = [pair for pair in message.get("headers", ()) if pair[0].lower() not in own]
+            message = {**message, "headers": [*others, *self._headers]}
+        elif message["type"] in _BODY:
             self.complete = not message.get("more_body", False)
         await self._send(message)
 

@@ -69,7 +69,11 @@ class LokiClient:
 
     def __init__(self, url: str, tenant: str | None = None, timeout_s: float = 30.0) -> None:
         headers = {"X-Scope-OrgID": tenant} if tenant else {}
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout_s)
+        # A proxy from the environment is for other machines.
+        is_remote = httpx2.URL(url).host not in ("127.0.0.1", "localhost", "::1")
+        self._http = httpx2.Client(
+            base_url=url, headers=headers, timeout=timeout_s, trust_env=is_remote
+        )
         self._url = url
 
     def __enter__(self) -> LokiClient:

@@ -22,8 +22,11 @@ MAX_DEPTH = 20
 
 Path_ = tuple[str | int, ...]
 
-# YAML 1.1 also reads 0x10, 1_000 and 12:30:00 as whole numbers; nobody means that here.
-_PLAIN_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+# YAML 1.1 also reads 0x10, 1_000, 12:30:00 and .inf as numbers; nobody means that here.
+_PLAIN_NUMBER = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9]{0,17})"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?[0-9]{1,15}\.[0-9]{1,15}"),
+}
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool"))
 _NULL_TAG = "tag:yaml.org,2002:null"
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -180,8 +183,9 @@ class _Builder:
         if tag not in _PLAIN_TAGS:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
             self._refuse(event, f"the tag {shown} is not allowed; write a plain value")
-        if tag == "tag:yaml.org,2002:int" and _PLAIN_INT.fullmatch(event.value) is None:
-            self._refuse(event, f"{event.value[:40]!r} is not a usable number; write plain digits")
+        if tag in _PLAIN_NUMBER and _PLAIN_NUMBER[tag].fullmatch(event.value) is None:
+            hint = "write plain digits, or put a text in quotes"
+            self._refuse(event, f"{event.value[:40]!r} is not a usable number; {hint}")
         try:
             return loader.construct_object(yaml.ScalarNode(tag, event.value))
         except (ValueError, OverflowError):

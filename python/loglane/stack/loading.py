@@ -28,7 +28,7 @@ def load_spec(file: Path, env: str) -> StackSpec:
     Raises:
         SpecError: With every problem of both files, each with its file, line and path.
     """
-    if not file.exists():
+    if _is_missing(file):
         message = "there is no such spec; run this at the top of a project, or give --spec"
         raise SpecError([Problem(message, file=str(file))])
     document = _read_both(file, _overlay_file(file, env))
@@ -41,6 +41,14 @@ def load_spec(file: Path, env: str) -> StackSpec:
     if problems:
         raise SpecError(_in_file_order(problems))
     return spec
+
+
+def _is_missing(file: Path) -> bool:
+    try:
+        return not file.exists()
+    except OSError:
+        # Closed to us: reading it says so.
+        return False
 
 
 def _read_both(file: Path, overlay_file: Path) -> Document:
@@ -111,6 +119,7 @@ def _merge_map(
         below = into.get(key)
         if value is None:
             into.pop(key, None)
+            merged.places[here] = overlay.places[here]
         elif isinstance(value, dict) and isinstance(below, dict):
             into[key] = dict(below)
             _merge_map(merged, into[key], overlay, value, here)

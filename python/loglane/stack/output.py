@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import secrets
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from pathlib import Path
 from loglane.errors import Problem, SpecError
 from loglane.stack.context import RENDERED
 from loglane.stack.render import Tree
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # Every rendered file says this near its top, so a file without it is somebody's own.
 _MARK = "by `loglane render"
@@ -43,20 +49,40 @@ def write_tree(tree: Tree, out: Path) -> Changes:
     Raises:
         SpecError: A file there was not rendered by loglane, or a path cannot be written.
     """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with _locked(out):
+            return _write(tree, out)
+    except OSError as error:
+        file = str(error.filename or out)
+        raise SpecError([Problem(f"cannot be written: {error.strerror}", file)]) from error
+
+
+def _write(tree: Tree, out: Path) -> Changes:
     written = [path for path, text in tree.items() if _read(out / path) != text]
     stale = sorted(_stale(tree, out))
     foreign = [path for path in written if _is_foreign(out / path)]
     if foreign:
         message = "exists and was not rendered by loglane; move it away or choose another --out"
         raise SpecError([Problem(message, str(out / path)) for path in foreign])
-    try:
-        _replace({out / path: tree[path] for path in written}, [out / path for path in stale])
-        _open_for_containers(tree, out)
-    except OSError as error:
-        file = str(error.filename or out)
-        raise SpecError([Problem(f"cannot be written: {error.strerror}", file)]) from error
+    _replace({out / path: tree[path] for path in written}, [out / path for path in stale])
+    _open_for_containers(tree, out)
     unchanged = sorted(set(tree) - set(written))
     return Changes(sorted(written), unchanged, stale)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one render at a time write below a folder, where the system knows such locks."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def diff_tree(tree: Tree, out: Path) -> str:
@@ -81,13 +107,12 @@ def _replace(texts: dict[Path, str], stale: list[Path]) -> None:
     try:
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Two renders at once must not stage over each other.
-            staged[path] = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_STAGED}")
+            staged[path] = path.with_name(path.name + _STAGED)
             staged[path].write_bytes(text.encode())
         for path, new in staged.items():
             new.replace(path)
         for path in stale:
-            path.unlink()
+            path.unlink(missing_ok=True)
     except BaseException:
         for path, old in before.items():
             _restore(path, old)
@@ -104,11 +129,19 @@ def _open_for_containers(tree: Tree, out: Path) -> None:
     """
     for path in tree:
         file = out / path
-        file.chmod(0o644)
+        _allow(file, 0o444)
         for folder in file.parents:
             if not folder.is_relative_to(out / RENDERED):
                 break
-            folder.chmod(0o755)
+            _allow(folder, 0o555)
+
+
+def _allow(path: Path, bits: int) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & bits != bits:
+        # In a shared checkout the file may be somebody else's, who has to open it.
+        with contextlib.suppress(PermissionError):
+            path.chmod(mode | bits)
 
 
 def _restore(path: Path, old: bytes | None) -> None:

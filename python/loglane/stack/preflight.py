@@ -45,7 +45,7 @@ def _port_failures(spec: StackSpec, own: set[int]) -> Iterator[str]:
         if code == errno.EADDRINUSE:
             yield (
                 f"port {port} on {address} is taken by another program; stop it, or change "
-                f"ports.{name} in stack/stack.yaml"
+                f"ports.{name} in stack/environments/{spec.env}.yaml"
             )
         elif code == errno.EADDRNOTAVAIL:
             yield f"bind_address {address} is no address of this machine; change it in the spec"
@@ -75,13 +75,20 @@ def _cpu_failures(spec: StackSpec, cpus: int) -> Iterator[str]:
 
 def _disk_failures(data_root: Path, out: Path) -> Iterator[str]:
     # The engine's folder is on another machine when the engine is, and may be closed to us.
-    place = data_root if data_root.is_dir() else _nearest_folder(out.resolve())
+    place = data_root if _is_folder(data_root) else _nearest_folder(out.resolve())
     free = shutil.disk_usage(place).free
     if free < MIN_FREE_BYTES:
         yield (
             f"{free / 1024**3:.1f} GiB are free at {place}; {MIN_FREE_BYTES / 1024**3:.0f} GiB are "
             "needed. `docker system df` shows what Docker holds"
         )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
 
 
 def _nearest_folder(path: Path) -> Path:

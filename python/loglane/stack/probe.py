@@ -14,7 +14,8 @@ from loglane.stack.spec import StackSpec
 
 PROBE_SERVICE = "loglane-probe"
 _POLL_S = 0.25
-_REQUEST_TIMEOUT_S = 5.0
+# The servers are on this machine: a proxy from the environment must not come between.
+_HTTP = httpx2.Client(timeout=5.0, trust_env=False)
 
 
 def loki_url(spec: StackSpec) -> str:
@@ -38,24 +39,21 @@ def _url(spec: StackSpec, port: int) -> str:
 def answers(url: str) -> bool:
     """Tell whether a GET of `url` is answered with a status below 300."""
     try:
-        return httpx2.get(url, timeout=_REQUEST_TIMEOUT_S).status_code < 300
+        return _HTTP.get(url).status_code < 300
     except httpx2.HTTPError:
         return False
 
 
-def wait_until(ready: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(ready: Callable[[], bool], timeout_s: float, what: str, hint: str = "") -> None:
     """Poll `ready` until it says yes.
 
     Raises:
-        ServiceUnavailable: It did not within `timeout_s` seconds.
+        ServiceUnavailable: It did not within `timeout_s` seconds; the message ends with `hint`.
     """
     deadline = time.monotonic() + timeout_s
     while not ready():
         if time.monotonic() >= deadline:
-            raise ServiceUnavailable(
-                f"{what} did not answer within {timeout_s:g} s; `loglane compose logs` shows what "
-                "the containers say, `--timeout` waits longer"
-            )
+            raise ServiceUnavailable(f"not within {timeout_s:g} s: {what}. {hint}".rstrip(" ."))
         time.sleep(_POLL_S)
 
 
@@ -74,7 +72,7 @@ def send_probe(spec: StackSpec, timeout_s: float) -> float:
     body = {"streams": [{"stream": stream, "values": [[str(began_ns), f"probe {marker}"]]}]}
     base = loki_url(spec)
     try:
-        pushed = httpx2.post(f"{base}/loki/api/v1/push", json=body, timeout=_REQUEST_TIMEOUT_S)
+        pushed = _HTTP.post(f"{base}/loki/api/v1/push", json=body)
     except httpx2.HTTPError as error:
         raise ServiceUnavailable(f"Loki at {base} cannot be reached: {error}") from error
     if pushed.status_code != 204:
@@ -84,11 +82,11 @@ def send_probe(spec: StackSpec, timeout_s: float) -> float:
     return (time.time_ns() - began_ns) / 1e9
 
 
-def check_grafana(spec: StackSpec, password_file: Path) -> None:
-    """See that Grafana takes the generated password and has what the spec provisions.
+def has_provisioned(spec: StackSpec, password_file: Path) -> bool:
+    """Tell whether Grafana takes the generated password and has what the spec provisions.
 
     Raises:
-        ServiceUnavailable: It does not; the message says what to do.
+        ServiceUnavailable: It refuses the password, or the password's file cannot be read.
     """
     try:
         login = (spec.grafana.admin_user, password_file.read_text().strip())
@@ -96,33 +94,29 @@ def check_grafana(spec: StackSpec, password_file: Path) -> None:
         raise ServiceUnavailable(
             f"{password_file} cannot be read ({error.strerror}); the container `secrets` writes it"
         ) from error
-    base = grafana_url(spec)
     wanted = [f"/api/datasources/uid/{spec.grafana.datasources.loki.uid}"]
     wanted += [f"/api/dashboards/uid/loglane-{name}" for name in spec.grafana.dashboards]
-    for path in wanted:
-        try:
-            answer = httpx2.get(f"{base}{path}", auth=login, timeout=_REQUEST_TIMEOUT_S)
-        except httpx2.HTTPError as error:
-            raise ServiceUnavailable(f"Grafana at {base} cannot be reached: {error}") from error
-        if answer.status_code == 401:
-            raise ServiceUnavailable(
-                f"Grafana refuses the password in {password_file}: it takes one at its first start "
-                "only. Put the earlier one back, or set this one: `loglane compose --env "
-                f"{spec.env} exec grafana grafana cli admin reset-admin-password NEW`"
-            )
-        if answer.status_code >= 300:
-            raise ServiceUnavailable(
-                f"Grafana at {base} has not provisioned {path} ({answer.status_code}); "
-                f"`loglane compose --env {spec.env} logs grafana` says why"
-            )
+    statuses = [_status(grafana_url(spec) + path, login) for path in wanted]
+    if 401 in statuses:
+        raise ServiceUnavailable(
+            f"Grafana refuses the password in {password_file}: it takes one at its first start "
+            "only. Put the earlier one back, or set this one: `loglane compose --env "
+            f"{spec.env} exec grafana grafana cli admin reset-admin-password NEW`"
+        )
+    return all(status == 200 for status in statuses)
+
+
+def _status(url: str, login: tuple[str, str]) -> int:
+    try:
+        return _HTTP.get(url, auth=login).status_code
+    except httpx2.HTTPError:
+        return 0
 
 
 def _finds(base: str, query: str, since_ns: int) -> bool:
     window = {"query": query, "start": str(since_ns - 10**9), "end": str(since_ns + 10**9)}
     try:
-        answer = httpx2.get(
-            f"{base}/loki/api/v1/query_range", params=window, timeout=_REQUEST_TIMEOUT_S
-        )
+        answer = _HTTP.get(f"{base}/loki/api/v1/query_range", params=window)
     except httpx2.HTTPError:
         return False
     return answer.status_code == 200 and bool(answer.json()["data"]["result"])

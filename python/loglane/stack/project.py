@@ -75,7 +75,7 @@ def open_project(env: str, spec_file: Path = DEFAULT_SPEC, out: Path | None = No
     """
     spec = load_spec(spec_file, env)
     # As people would type it, also when the spec was named from inside its folder.
-    top = Path(os.path.relpath(spec_file.resolve().parent.parent))
+    top = Path(os.path.relpath(spec_file.absolute().parent.parent))
     if out is None:
         out = top if env == COMMITTED_ENV else top / "build" / env
     return Project(spec, _templates(top), out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,18 +51,23 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
     with reporter.step("docker compose up"):
         _compose_up(client, project)
     loki, grafana = probe.loki_url(spec), probe.grafana_url(spec)
-    for title, url in (
-        ("Loki is ready", f"{loki}/ready"),
-        ("Grafana answers", f"{grafana}/api/health"),
-    ):
-        with reporter.step(title):
-            alive = partial(_alive_and_answers, client, spec.project, url)
-            probe.wait_until(alive, timeout_s, url)
     password_file = project.out / ADMIN_PASSWORD_FILE
-    with reporter.step("Grafana takes the generated password and has its dashboards"):
-        probe.check_grafana(spec, password_file)
-    with reporter.step(f"{spec.collector} is healthy"):
-        probe.wait_until(lambda: _is_healthy(client, project), timeout_s, spec.collector)
+    waits: list[tuple[str, Callable[[], bool]]] = [
+        ("Loki is ready", partial(_alive_and_answers, client, spec.project, f"{loki}/ready")),
+        (
+            "Grafana answers",
+            partial(_alive_and_answers, client, spec.project, f"{grafana}/api/health"),
+        ),
+        (
+            "Grafana takes the generated password and has its dashboards",
+            partial(probe.has_provisioned, spec, password_file),
+        ),
+        (f"{spec.collector} is healthy", partial(_is_healthy, client, project)),
+    ]
+    hint = f"`loglane compose --env {spec.env} logs` shows why, --timeout waits longer"
+    for title, ready in waits:
+        with reporter.step(title):
+            probe.wait_until(ready, timeout_s, title, hint)
     with reporter.step("a probe line pushed through Loki comes back by query"):
         took = probe.send_probe(spec, timeout_s=30.0)
     return Running(grafana, loki, spec.grafana.admin_user, password_file, took)

@@ -66,7 +66,17 @@ def test_overlay_null_deletes_also_where_the_base_has_no_such_map(files):
 
 
 @pytest.mark.parametrize(
-    "selector", ['{level!=""}', '{level="a", service=~".*"}', '{level=~"a\\\\.b|c"}']
+    "selector",
+    [
+        '{level!=""}',
+        '{level="a", service=~".*"}',
+        '{level=~"a\\\\.b|c"}',
+        '{level=~"\\\\pL+"}',
+        '{level=~"a\\\\\\\\1"}',
+        '{level=~"debug\\\\z"}',
+        '{level=~"(?U)a+"}',
+        '{level=~"(?<a>x)"}',
+    ],
 )
 def test_selectors_that_loki_takes_are_taken(files, selector):
     """One matcher that cannot match an empty value is enough, in any of its forms."""
@@ -168,7 +178,17 @@ BAD = {
     "selector-huge-repeat": (
         "retention: {streams: [{selector: '{level=~\"a{99999999999999}\"}', period: 7d}]}",
         "retention.streams[0].selector",
-        "not a regular expression",
+        "repeats more than 1000 times",
+    ),
+    "selector-back-reference": (
+        "retention: {streams: [{selector: '{level=~\"(a)\\\\1\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "no regular expression of Loki's",
+    ),
+    "selector-python-only": (
+        "retention: {streams: [{selector: '{level=~\"debug\\\\Z\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "no regular expression of Loki's",
     ),
     "selector-control": (
         'retention: {streams: [{selector: "{level=\\"\\x7f\\"}", period: 7d}]}',
