@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -14,8 +15,7 @@ from loglane.stack.spec import StackSpec
 
 PROBE_SERVICE = "loglane-probe"
 _POLL_S = 0.25
-# The servers are on this machine: a proxy from the environment must not come between.
-_HTTP = httpx2.Client(timeout=5.0, trust_env=False)
+_REQUEST_TIMEOUT_S = 5.0
 
 
 def loki_url(spec: StackSpec) -> str:
@@ -39,7 +39,7 @@ def _url(spec: StackSpec, port: int) -> str:
 def answers(url: str) -> bool:
     """Tell whether a GET of `url` is answered with a status below 300."""
     try:
-        return _HTTP.get(url).status_code < 300
+        return _send("GET", url).status_code < 300
     except httpx2.HTTPError:
         return False
 
@@ -72,7 +72,7 @@ def send_probe(spec: StackSpec, timeout_s: float) -> float:
     body = {"streams": [{"stream": stream, "values": [[str(began_ns), f"probe {marker}"]]}]}
     base = loki_url(spec)
     try:
-        pushed = _HTTP.post(f"{base}/loki/api/v1/push", json=body)
+        pushed = _send("POST", f"{base}/loki/api/v1/push", json=body)
     except httpx2.HTTPError as error:
         raise ServiceUnavailable(f"Loki at {base} cannot be reached: {error}") from error
     if pushed.status_code != 204:
@@ -108,7 +108,7 @@ def has_provisioned(spec: StackSpec, password_file: Path) -> bool:
 
 def _status(url: str, login: tuple[str, str]) -> int:
     try:
-        return _HTTP.get(url, auth=login).status_code
+        return _send("GET", url, auth=login).status_code
     except httpx2.HTTPError:
         return 0
 
@@ -116,7 +116,12 @@ def _status(url: str, login: tuple[str, str]) -> int:
 def _finds(base: str, query: str, since_ns: int) -> bool:
     window = {"query": query, "start": str(since_ns - 10**9), "end": str(since_ns + 10**9)}
     try:
-        answer = _HTTP.get(f"{base}/loki/api/v1/query_range", params=window)
+        answer = _send("GET", f"{base}/loki/api/v1/query_range", params=window)
     except httpx2.HTTPError:
         return False
     return answer.status_code == 200 and bool(answer.json()["data"]["result"])
+
+
+def _send(method: str, url: str, **arguments: Any) -> httpx2.Response:
+    # The servers are on this machine: a proxy from the environment must not come between.
+    return httpx2.request(method, url, timeout=_REQUEST_TIMEOUT_S, trust_env=False, **arguments)
