@@ -73,7 +73,11 @@ def render_json(_logger: Any, _method: str, record: EventDict) -> bytes:
         return orjson.dumps(record, default=_default, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # Something in it has no form in JSON (a huge number, half of a surrogate pair, a cycle).
+        pass
+    try:
         return orjson.dumps(_plain(record, frozenset(), [_MAX_NODES]))
+    except Exception:  # noqa: BLE001 - a container's own bug must not reach the log call
+        return orjson.dumps({_text(name): _text(value) for name, value in record.items()})
 
 
 def _default(value: Any) -> Any:

@@ -143,6 +143,11 @@ class _Number(enum.Enum):
     HUGE = 2**70
 
 
+class _Mapping(dict):
+    def items(self):
+        raise RuntimeError("no")
+
+
 class _Surrogate:
     def __repr__(self):
         return "\ud800"
@@ -187,6 +192,14 @@ def test_any_value_gives_one_valid_line(lines, value):
     loglane.get_logger("x").info("m", value=value, at=datetime(2026, 1, 1))
     (line,) = lines()
     assert ("m", "2026-01-01T00:00:00") == (line["message"], line["at"])
+
+
+def test_a_container_that_raises_still_gives_a_line(lines):
+    """When a value cannot even be walked, every field is written as text."""
+    loglane.configure()
+    loglane.get_logger("x").info("m", value=_Mapping(a=2**70))
+    (line,) = lines()
+    assert ("m", f"{{'a': {2**70}}}") == (line["message"], line["value"])
 
 
 def test_a_text_stream_in_stdouts_place_gets_the_lines(lines):

@@ -40,7 +40,7 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
         LoglaneError: A step failed; the message says what to do.
     """
     spec = project.spec
-    with reporter.step("preflight: Docker, compose, ports, disk"):
+    with reporter.step("preflight: Docker, compose, ports, processors, disk"):
         preflight(project)
     with reporter.step(f"render env {spec.env} to {project.compose_file}"):
         project.write()
