@@ -2,43 +2,103 @@
 
 from __future__ import annotations
 
+import io
+import os
+import select
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
+
+# How long a line may wait for a reader of a stdout that somebody made non-blocking.
+_FULL_PIPE_TIMEOUT_S = 1.0
 
 
 class StdoutSink:
-    """Writes rendered lines to stdout; a broken stdout is counted, never raised into the app."""
+    """Writes rendered lines to whatever `sys.stdout` is at that moment.
+
+    A line goes to the file descriptor in one call, after what `print` left in the buffer, so that
+    lines of threads and processes do not run into each other. A stdout that fails is counted in
+    `dropped`, never raised into the app.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._writing = False
         self.dropped = 0
+        self.reset_lock()
+        self._torn = False
+        self._look()
 
-    def msg(self, line: bytes) -> None:
-        """Write one line and flush it."""
-        with self._lock:
-            if self._writing:
-                # A stdout that logs what is written to it would go on for ever.
-                self.dropped += 1
+    def reset_lock(self) -> None:
+        """Begin with a free lock; another thread may have held it when the process forked."""
+        # Re-entrant: a signal handler may log while its own thread writes.
+        lock = threading.RLock()
+        self._acquire = lock.acquire
+        self._release = lock.release
+        self._writing = False
+
+    def write(self, line: bytes) -> None:
+        """Write one line; it ends with its newline."""
+        self._acquire()
+        try:
+            if sys.stdout is not self._out or self._torn:
+                line = self._look_again(line)
+            if self._flush is None:
+                self._write_to_object(line)
                 return
-            self._writing = True
+            self._flush()
+            written = os.write(self._fd, line)
+            if written != len(line):
+                self._write_rest(line, written)
+        except BlockingIOError:
+            self._write_rest(line, 0)
+        except (AttributeError, OSError, ValueError):
+            self.dropped += 1
+        finally:
+            self._release()
+
+    def _look(self) -> None:
+        """Find out how to write to stdout; without `_flush` there is no file descriptor."""
+        self._out: Any = sys.stdout
+        self._flush: Callable[[], None] | None = None
+        if type(self._out) is io.TextIOWrapper:
             try:
-                self._write(line)
-            except (AttributeError, OSError, ValueError):
-                self.dropped += 1
-            finally:
-                self._writing = False
+                self._fd = self._out.fileno()
+            except (OSError, ValueError):
+                return
+            self._flush = self._out.flush
 
-    def _write(self, line: bytes) -> None:
-        out = sys.stdout
-        out.flush()
-        if hasattr(out, "buffer"):
-            out.buffer.write(line + b"\n")
-            out.buffer.flush()
-        else:
-            # A text stream that took stdout's place, such as io.StringIO.
-            out.write(line.decode() + "\n")
-            out.flush()
+    def _look_again(self, line: bytes) -> bytes:
+        torn, self._torn = self._torn, False
+        self._look()
+        # The line before ended in its middle; this one must not continue it.
+        return b"\n" + line if torn else line
 
-    debug = info = warning = error = critical = msg
-    warn = exception = fatal = log = msg
+    def _write_to_object(self, line: bytes) -> None:
+        if self._writing:
+            # A stdout that logs what is written to it would go on for ever.
+            self.dropped += 1
+            return
+        self._writing = True
+        try:
+            self._out.flush()
+            if hasattr(self._out, "buffer"):
+                self._out.buffer.write(line)
+                self._out.buffer.flush()
+            else:
+                # A text stream that took stdout's place, such as io.StringIO.
+                self._out.write(line.decode())
+                self._out.flush()
+        finally:
+            self._writing = False
+
+    def _write_rest(self, line: bytes, written: int) -> None:
+        try:
+            while written < len(line):
+                try:
+                    written += os.write(self._fd, line[written:])
+                except BlockingIOError:
+                    if not select.select([], [self._fd], [], _FULL_PIPE_TIMEOUT_S)[1]:
+                        raise
+        except OSError:
+            self.dropped += 1
+            self._torn = written > 0

@@ -1,0 +1,205 @@
+"""Lines for a person at a terminal: time, level, message, logger, fields, traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from loglane.sinks.escapes import shown
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+# Known to everyone who looks at the terminal, or shown at a place of their own.
+_NO_FIELDS = frozenset(
+    {"timestamp", "level", "message", "logger", "service", "env", "stack", "exception"}
+)
+# So that the fields of short messages begin below each other.
+_MESSAGE_WIDTH = 30
+_CONTINUED = "\n    | "
+_INDENT = "\n    "
+
+_LEVEL_STYLES = {
+    "debug": "\x1b[36m",
+    "info": "\x1b[32m",
+    "warning": "\x1b[33m",
+    "error": "\x1b[31m",
+    "critical": "\x1b[1;37;41m",
+}
+_BOLD, _DIM, _KEY, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
+
+
+class ConsoleSink:
+    """Writes readable lines to whatever `sys.stdout` is at that moment; nothing is raised.
+
+    Without `colors`, each new stdout decides: `NO_COLOR` turns colours off, `FORCE_COLOR` on
+    (https://no-color.org, https://force-color.org), else a terminal that is not `TERM=dumb` has
+    them.
+
+    Attributes:
+        dropped: Lines that could not be written.
+    """
+
+    def __init__(self, colors: bool | None = None) -> None:
+        self.dropped = 0
+        self.reset_lock()
+        self._colors = colors
+        self._out: Any = None
+        self._colored = False
+
+    def reset_lock(self) -> None:
+        """Begin with a free lock; another thread may have held it when the process forked."""
+        self._lock = threading.RLock()
+        self._writing = False
+
+    def write(
+        self,
+        record: Mapping[str, Any],
+        exc_info: _ExcInfo | BaseException | None = None,
+        mask_text: Callable[[str], str] = str,
+    ) -> None:
+        """Write one record as a line, with its traceback below.
+
+        Args:
+            record: A finished record: masked, and made of what JSON has a form for.
+            exc_info: What `exception` in the record was made from; shown in colours if rich is
+                installed. Without it the record's text is shown.
+            mask_text: Masks secrets in the texts that are taken from `exc_info`.
+        """
+        out = sys.stdout
+        try:
+            text = self._line(record, exc_info, mask_text, self._is_colored(out))
+        except Exception:  # noqa: BLE001 - nothing of a record must reach the log call
+            text = None
+        with self._lock:
+            # A stdout that logs what is written to it would go on for ever.
+            if text is None or self._writing:
+                self.dropped += 1
+                return
+            self._writing = True
+            try:
+                _send(out, text)
+            except Exception:  # noqa: BLE001 - a broken stdout must not reach the log call
+                self.dropped += 1
+            finally:
+                self._writing = False
+
+    def _is_colored(self, out: Any) -> bool:
+        if out is not self._out:
+            self._colored = _wants_colors(out) if self._colors is None else self._colors
+            self._out = out
+        return self._colored
+
+    def _line(
+        self,
+        record: Mapping[str, Any],
+        exc_info: _ExcInfo | BaseException | None,
+        mask_text: Callable[[str], str],
+        colored: bool,
+    ) -> str:
+        line = (_colored_line if colored else _plain_line)(record)
+        trace = None
+        if colored and exc_info is not None:
+            from loglane.sinks.tracebacks import render_traceback
+
+            error = exc_info if isinstance(exc_info, BaseException) else exc_info[1]
+            trace = render_traceback(error, mask_text)
+        if trace is None:
+            trace = _below(record.get("exception"))
+        return f"{line}{_below(record.get('stack'))}{trace}\n"
+
+
+def _colored_line(record: Mapping[str, Any]) -> str:
+    level, message, logger, fields = _parts(record)
+    style = _LEVEL_STYLES.get(level, "")
+    line = (
+        f"{_DIM}{_local_time(record.get('timestamp'))}{_RESET} "
+        f"{style}{shown(level).upper():<8}{_RESET} {_BOLD}{message}{_RESET} "
+        f"{_DIM}[{logger}]{_RESET}"
+    )
+    return line + "".join([f" {_KEY}{name}{_RESET}={value}" for name, value in fields])
+
+
+def _plain_line(record: Mapping[str, Any]) -> str:
+    level, message, logger, fields = _parts(record)
+    time = _local_time(record.get("timestamp"))
+    line = f"{time} {shown(level).upper():<8} {message} [{logger}]"
+    return line + "".join([f" {name}={value}" for name, value in fields])
+
+
+def _parts(record: Mapping[str, Any]) -> tuple[str, str, str, list[tuple[str, str]]]:
+    message = shown(str(record.get("message", ""))).rstrip("\n").replace("\n", _CONTINUED)
+    fields = [
+        (_text(str(name)), _value(value))
+        for name, value in record.items()
+        if name not in _NO_FIELDS
+    ]
+    level, logger = str(record.get("level", "")), _text(str(record.get("logger", "")))
+    return level, message.ljust(_MESSAGE_WIDTH), logger, fields
+
+
+def _below(text: Any) -> str:
+    # Indented, so that no line of it can look like a log line.
+    return _INDENT + shown(str(text)).replace("\n", _INDENT) if text else ""
+
+
+def _value(value: Any) -> str:
+    if type(value) is str:
+        return _text(value)
+    return shown(_json(value))
+
+
+def _text(text: str) -> str:
+    """Return the text as it is, or in quotes where its end would not be seen."""
+    if text and text.isprintable() and " " not in text and '"' not in text:
+        return text
+    return shown(_json(text))
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # A number beyond 64 bits, or half of a surrogate pair.
+        return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+
+
+def _local_time(timestamp: Any) -> str:
+    text = str(timestamp)
+    try:
+        # Python 3.10 does not read the Z.
+        at = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
+    except ValueError:
+        return shown(text)
+    return at.astimezone().isoformat(timespec="milliseconds")[11:23]
+
+
+def _wants_colors(out: Any) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    if os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return bool(out.isatty())
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
+def _send(out: Any, text: str) -> None:
+    try:
+        out.write(text)
+    except UnicodeEncodeError:
+        encoding = getattr(out, "encoding", None) or "ascii"
+        out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    flush = getattr(out, "flush", None)
+    if flush is not None:
+        flush()
