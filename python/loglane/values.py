@@ -1,0 +1,318 @@
+"""Any Python value as one that JSON holds: masked, bounded, and never raising.
+
+Types and the marks of what was cut:
+
+    str, int, bool, None         as they are; half of a surrogate pair is escaped
+    float                        as it is; what is none in JSON as 'NaN', 'Infinity', '-Infinity'
+    int over 64 bit              its digits as text, or `<int of N bits>`
+    datetime, date, time         ISO 8601
+    timedelta                    seconds
+    Enum                         its value
+    mapping, model, namedtuple   an object (dataclasses, pydantic, attrs, msgspec)
+    list, tuple, deque, set      an array; sets are sorted by their text
+    bytes                        text; JSON in it, as in a str, is masked inside
+    exception                    `Type: text`
+    class, function              `module.qualname`
+    anything else                its repr
+
+`...(+N more)` stands for items, `...[+N chars]` for text, `<cycle>` and `<too deep>` for
+containers. Iterators are never consumed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, MappingView, Sequence, Set
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import orjson
+
+from loglane import models
+from loglane.bounds import Iterate, Walk, free_name
+from loglane.masking import MASK, Masker
+from loglane.scalars import (
+    LARGEST,
+    SCALARS,
+    SMALLEST,
+    escaped,
+    from_enum,
+    from_exception,
+    safe_repr,
+    structured_args,
+    type_name,
+)
+
+_MAX_JSON, _MAX_NAME = 1_000_000, 200
+_NAME_ITEMS, _CACHED = 50, 2048
+# A credential that begins before the cut is recognised by what follows within so many characters.
+_MARGIN = 4096
+_JSON_STARTS = "{[ \t\r\n"
+_MORE = "..."
+
+Handler = Callable[[Any, Walk], Any]
+Build = Callable[[list[Any], str, Walk], Any]
+
+
+def _items_of(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items()  # type: ignore[no-any-return]
+
+
+class Sanitizer:
+    """Copies values into what orjson renders; safe to share between threads.
+
+    Args:
+        masker: Decides what is hidden.
+        max_depth: How many containers may lie in each other.
+        max_items: How many items all containers of one record may have together.
+        max_text: The longest text, in characters.
+    """
+
+    def __init__(
+        self,
+        masker: Masker,
+        *,
+        max_depth: int = 16,
+        max_items: int = 2000,
+        max_text: int = 65_536,
+    ) -> None:
+        self._mask = masker.text
+        self._hides = masker.hides
+        self._max_depth, self._max_items, self._max_text = max_depth, max_items, max_text
+        self._names: dict[str, tuple[str, bool]] = {}
+        self._bases: dict[type, Handler] = {
+            str: lambda value, walk: self._str(str.__str__(value), walk),
+            bool: _as_it_is,
+            type(None): _as_it_is,
+            dict: self._container(dict.items, self._object),
+            list: self._container(list.__iter__, self._array),
+            tuple: self._container(tuple.__iter__, self._pair),
+            set: self._container(set.__iter__, self._sorted),
+            frozenset: self._container(frozenset.__iter__, self._sorted),
+            deque: self._container(deque.__iter__, self._array),
+            bytes: self._bytes,
+            bytearray: self._bytes,
+            memoryview: self._bytes,
+            BaseException: self._exception,
+            Enum: lambda value, walk: self._any(from_enum(value), walk),
+            **{kind: self._scalar(convert) for kind, convert in SCALARS.items()},
+        }
+        # Of these very types, which nearly all values have, nothing is overridden.
+        self._exact = self._bases | {str: self._str, dict: self._dict, list: self._list}
+        self._handlers = dict(self._exact)
+
+    def record(self, fields: Mapping[Any, Any]) -> dict[str, Any]:
+        """Copy the fields of a line.
+
+        Args:
+            fields: Names and values of any type. A name that is no str becomes one; of two that
+                are the same then, the later gets a number at its end.
+
+        Returns:
+            What orjson renders; nothing of it belongs to the caller.
+        """
+        walk, more = Walk(self._max_items), ""
+        items: Iterable[tuple[Any, Any]]
+        try:
+            if type(fields) is dict and len(fields) <= self._max_items:
+                items = fields.copy().items()
+            else:
+                items, more = walk.taken(fields, _items_of)
+        except Exception:  # noqa: BLE001 - a mapping's own bug must not reach the log call
+            items = [("fields", safe_repr(fields))]
+        # The fields themselves are free: a large value must not displace those behind it.
+        walk.left = self._max_items
+        return self._object(items, more, walk)
+
+    def value(self, value: Any) -> Any:
+        """Copy one value; see `record`."""
+        return self._any(value, Walk(self._max_items))
+
+    def _any(self, value: Any, walk: Walk) -> Any:
+        try:
+            handler = self._handlers.get(type(value)) or self._handler(type(value))
+            return handler(value, walk)
+        except Exception:  # noqa: BLE001 - a value's own bug must not reach the log call
+            return self._text(safe_repr(value), self._max_text)
+
+    def _handler(self, kind: type) -> Handler:
+        found = self._find_handler(kind)
+        if len(self._handlers) >= _CACHED:
+            self._handlers = dict(self._exact)
+        self._handlers[kind] = found
+        return found
+
+    def _find_handler(self, kind: type) -> Handler:
+        if models.class_attribute(kind, "get_secret_value") is not None:
+            return lambda _value, _walk: MASK
+        names = models.shown_names(kind)
+        if names is not None:
+            read = models.tuple_fields if issubclass(kind, tuple) else models.read_fields
+            return self._container(partial(read, names=names), self._object)
+        if models.is_numpy(kind):
+            array = self._container(models.array_items, self._array)
+            return array if models.is_array(kind) else self._numpy
+        for base in kind.__mro__:
+            if base in self._bases:
+                return self._bases[base]
+        if issubclass(kind, Mapping):
+            return self._container(_items_of, self._object)
+        is_many = issubclass(kind, (Sequence, Set, MappingView)) and kind is not range
+        return self._container(iter, self._array) if is_many else self._other
+
+    def _scalar(self, convert: Callable[[Any], Any]) -> Handler:
+        def handle(value: Any, _walk: Walk) -> Any:
+            found = convert(value)
+            return self._text(found, self._max_text) if type(found) is str else found
+
+        return handle
+
+    def _numpy(self, value: Any, walk: Walk) -> Any:
+        if value.dtype.names:
+            return self._object([(name, value[name]) for name in value.dtype.names], "", walk)
+        found = value.item()
+        is_time = value.dtype.kind in "mM"
+        return str(value) if is_time or type(found) is type(value) else self._any(found, walk)
+
+    def _other(self, value: Any, _walk: Walk) -> str:
+        return self._text(safe_repr(value), self._max_text)
+
+    def _exception(self, error: BaseException, walk: Walk) -> str:
+        args = structured_args(error)
+        if not args:
+            return self._text(from_exception(error), self._max_text)
+        text = orjson.dumps(self._any(args if len(args) > 1 else args[0], walk)).decode()
+        return self._text(f"{type_name(error)}: {text}", self._max_text)
+
+    def _str(self, value: str, walk: Walk) -> str:
+        if value[:1] in _JSON_STARTS and 1 < len(value) <= _MAX_JSON:
+            value = self._json(value, walk)
+        if len(value) <= self._max_text and value.isascii():
+            return self._mask(value)
+        return self._text(value, self._max_text)
+
+    def _bytes(self, value: Any, walk: Walk) -> str:
+        view = memoryview(value)
+        raw = (view.cast("B") if view.c_contiguous else view.tobytes())[:_MAX_JSON]
+        text = self._str(bytes(raw).decode(errors="backslashreplace"), walk)
+        more = view.nbytes - len(raw)
+        return f"{text}...[+{more} bytes]" if more else text
+
+    def _json(self, text: str, walk: Walk) -> str:
+        """Mask inside a text that is a JSON object or array; another text stays as it is."""
+        try:
+            parsed = orjson.loads(text)
+        except ValueError:
+            return text
+        if not isinstance(parsed, (dict, list)):
+            return text
+        masked = self._any(parsed, walk)
+        # An escaped name may hide behind a second, harmless one of the same name.
+        if masked == parsed and "\\u" not in text:
+            return text
+        return orjson.dumps(masked).decode()
+
+    def _text(self, text: str, limit: int) -> str:
+        if len(text) <= limit:
+            return self._mask(escaped(text))
+        head = self._mask(escaped(text[: limit + _MARGIN]))[:limit]
+        return f"{head}...[+{len(text) - limit} chars]"
+
+    def _dict(self, value: dict[Any, Any], walk: Walk) -> Any:
+        around, key, size = walk.around, id(value), len(value)
+        if key in around or size > walk.left or len(around) >= self._max_depth:
+            return self._bases[dict](value, walk)
+        around.add(key)
+        walk.left -= size
+        # The copy is made in one step, so another thread cannot change it half-way.
+        try:
+            return self._object(value.copy().items(), "", walk)
+        finally:
+            around.discard(key)
+
+    def _list(self, value: list[Any], walk: Walk) -> Any:
+        around, key, size = walk.around, id(value), len(value)
+        if key in around or size > walk.left or len(around) >= self._max_depth:
+            return self._bases[list](value, walk)
+        around.add(key)
+        walk.left -= size
+        try:
+            return self._array(value.copy(), "", walk)
+        finally:
+            around.discard(key)
+
+    def _container(self, iterate: Iterate, build: Build) -> Handler:
+        """Return the handler of a kind of container: how to get at its items, and what to make."""
+
+        def handle(value: Any, walk: Walk) -> Any:
+            around, key = walk.around, id(value)
+            if key in around:
+                return "<cycle>"
+            if len(around) >= self._max_depth:
+                return "<too deep>"
+            around.add(key)
+            try:
+                items, more = walk.taken(value, iterate)
+                return build(items, more, walk)
+            finally:
+                around.discard(key)
+
+        return handle
+
+    def _object(self, items: Iterable[tuple[Any, Any]], more: str, walk: Walk) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        # What most values are is decided here: a call for each would take half of the time.
+        names, text, any_value, limit = self._names, self._str, self._any, self._max_text
+        for key, value in items:
+            known = names.get(key) if type(key) is str else None
+            name, hidden = known or self._name(key)
+            if name in result:
+                name = free_name(name, result)
+            kind = type(value)
+            if hidden:
+                result[name] = _hidden(value)
+            elif kind is str:
+                plain = value.isalnum() and len(value) <= limit
+                result[name] = value if plain else text(value, walk)
+            elif kind is bool or value is None or (kind is int and SMALLEST <= value <= LARGEST):
+                result[name] = value
+            else:
+                result[name] = any_value(value, walk)
+        if more:
+            result[free_name(_MORE, result) if _MORE in result else _MORE] = more
+        return result
+
+    def _array(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
+        result = [self._any(item, walk) for item in items]
+        return [*result, f"{_MORE}({more})"] if more else result
+
+    def _pair(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
+        # A header or a parameter as `(name, value)`.
+        if len(items) == 2 and self._hides(items[0]):
+            return [self._any(items[0], walk), _hidden(items[1])]
+        return self._array(items, more, walk)
+
+    def _sorted(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
+        return self._array(sorted(items, key=safe_repr), more, walk)
+
+    def _name(self, key: Any) -> tuple[str, bool]:
+        value = key if type(key) is str else self._any(key, Walk(_NAME_ITEMS))
+        text = value if type(value) is str else orjson.dumps(value).decode()
+        found = self._text(text, _MAX_NAME), self._hides(text)
+        if type(key) is str and len(key) <= _MAX_NAME:
+            if len(self._names) >= _CACHED:
+                self._names.clear()
+            self._names[key] = found
+        return found
+
+
+def _as_it_is(value: Any, _walk: Walk) -> Any:
+    return value
+
+
+def _hidden(value: Any) -> Any:
+    """Return the mask, or the value when there is nothing in it."""
+    if value is None or (type(value) in (str, list, tuple, dict) and not value):
+        return value if value is None else type(value)()
+    return MASK
