@@ -14,6 +14,7 @@ from loglane.errors import CheckFailed, LoglaneError, SpecError
 try:
     import typer
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 except ModuleNotFoundError as missing:
     sys.exit(f"loglane: the command line needs {missing.name}: pip install 'loglane[all]'")
@@ -212,6 +213,29 @@ def demo(
     from loglane.demo import run_demo
 
     run_demo(show_lines=lines, loki=loki)
+
+
+@app.command()
+def config(
+    file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. [default: as `configure` does]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the package's settings in force and where each comes from."""
+    from loglane.settings import load_settings, report
+
+    loaded = load_settings({}, config_file=file)
+    if as_json:
+        print(json.dumps(report.facts(loaded)))
+        return
+    table = _table("setting", "value", "from")
+    for row in report.rows(loaded):
+        cells = map(escape, (row.name, row.value, row.origin))
+        table.add_row(*cells, style=None if row.given else "dim")
+    print(*report.summary(loaded), "", sep="\n", flush=True)
+    # A pipe gets one line for each setting, however long.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
 
 
 def _project(env: str, spec: Path, out: Path | None) -> Project:

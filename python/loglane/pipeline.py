@@ -1,51 +1,131 @@
-"""Set structlog up once, and hand out loggers."""
+"""Set everything up once, and hand out loggers."""
 
 from __future__ import annotations
 
-import logging
+import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
-from structlog.typing import FilteringBoundLogger
 
-from loglane.processors import build_record, render_json
-from loglane.sinks.stdout import StdoutSink
+from loglane import bridge, lifecycle, logger
+from loglane.engine import Engine, Processor
+from loglane.entry import LEVEL_NUMBERS
+from loglane.logger import Logger
 
 if TYPE_CHECKING:
     from loglane.settings import Settings
 
+_lock = threading.RLock()
+_structlog_before: dict[str, Any] | None = None
+# How a process that multiprocessing spawned learns what its parent configured.
+_INHERITED = "LOGLANE_INHERITED"
+
 
 def configure(
-    *, service: str | None = None, env: str | None = None, level: str | None = None
+    *,
+    config_file: str | os.PathLike[str] | None = None,
+    processors: Sequence[Processor] = (),
+    on_error: Literal["raise", "defaults"] = "raise",
+    **overrides: Any,
 ) -> Settings:
-    """Make every line that loglane's loggers write one JSON object on stdout.
+    """Lead every line that the process writes through one pipeline.
+
+    Calling it again replaces what was configured before. Precedence: arguments, environment
+    variables (`LOGGING_LEVEL`, `LOGLANE_STATIC__SERVICE`, ...), the file, defaults.
 
     Args:
-        service: Name of the service, a label of its lines. Else `LOGLANE_STATIC__SERVICE`.
-        env: Environment, a label too. Else `LOGLANE_STATIC__ENV`, else `dev`.
-        level: Lines below it cost almost nothing. Else `LOGGING_LEVEL`, else `info`.
+        config_file: YAML file with a `logging:` section. Else `LOGLANE_CONFIG`, else
+            `./loglane.yaml`, else `~/.config/loglane/config.yaml`.
+        processors: structlog processors of your own. They run one after the other when the line
+            is complete and before masking, see the message as `event`, and may raise `DropEvent`.
+        on_error: `defaults` starts with defaults in place of what is wrong, and logs each problem.
+        **overrides: Keys of the section, such as `mode`, `level`, `local`, `mask_fields`; also
+            `service`, `env` and `version` for `static`. None means not given.
 
     Returns:
         The settings in force.
 
     Raises:
-        SpecError: A value is wrong; the message names each.
+        SpecError: Something is wrong; the message names every problem with its place.
     """
     from loglane.settings import load_settings
 
-    settings = load_settings(level=level, service=service, env=env)
-    sink = StdoutSink()
-    structlog.configure(
-        processors=[build_record(settings.static.service, settings.static.env), render_json],
-        wrapper_class=structlog.make_filtering_bound_logger(_number(settings.level)),
-        logger_factory=lambda *_: sink,
-        cache_logger_on_first_use=True,
-    )
+    loaded = load_settings(overrides, config_file=config_file, on_error=on_error)
+    settings = loaded.settings
+    with _lock:
+        engine = Engine(settings, _is_container_mode(settings), processors)
+        activate(engine)
+        _leave_for_children(overrides, config_file)
+    for problem in loaded.problems:
+        get_logger("loglane").warning("wrong setting, a default is used", problem=str(problem))
     return settings
 
 
-def get_logger(name: str | None = None, **fields: Any) -> FilteringBoundLogger:
+def reset() -> None:
+    """Go back to before `configure`: hooks, handlers and structlog as they were."""
+    with _lock:
+        deactivate()
+        os.environ.pop(_INHERITED, None)
+
+
+def activate(engine: Engine) -> None:
+    """Let everything go through this engine, in place of the one before."""
+    with _lock:
+        deactivate()
+        logger.use_engine(engine)
+        settings = engine.settings
+        bridge.install(
+            threshold=engine.threshold,
+            loggers={name: LEVEL_NUMBERS[level] for name, level in settings.loggers.items()},
+            capture_logging=settings.capture.logging,
+            capture_warnings=settings.capture.warnings,
+            capture_exceptions=settings.capture.exceptions,
+        )
+        lifecycle.install()
+        _take_structlog()
+
+
+def deactivate() -> None:
+    """Close the engine in force, if there is one, and put everything back as it was."""
+    with _lock:
+        engine = logger.active_engine()
+        if engine is not None:
+            logger.use_engine(None)
+            bridge.uninstall()
+            lifecycle.uninstall()
+            engine.close()
+            _give_structlog_back()
+
+
+def set_level(level: str, target: Literal["console", "file"] | None = None) -> None:
+    """Change a level while the process runs, for every logger there is.
+
+    Args:
+        level: Name of a level, in any case.
+        target: `console` (stdout in a container) or `file`; both by default.
+
+    Raises:
+        ValueError: There is no such level or target.
+    """
+    name = {"warn": "warning", "fatal": "critical"}.get(level.lower(), level.lower())
+    if name not in LEVEL_NUMBERS:
+        raise ValueError(f"{level!r} is no level; use one of {', '.join(LEVEL_NUMBERS)}")
+    if target not in (None, "console", "file"):
+        raise ValueError(f"{target!r} is no target; use console or file")
+    with _lock:
+        engine = _ensure_engine()
+        for one in (target,) if target else tuple(engine.levels):
+            if one in engine.levels:
+                engine.levels[one] = LEVEL_NUMBERS[name]
+        logger.refresh()
+        bridge.set_threshold(engine.threshold)
+
+
+def get_logger(name: str | None = None, **fields: Any) -> Logger:
     """Return a logger; `fields` are on each of its lines.
 
     Args:
@@ -53,12 +133,86 @@ def get_logger(name: str | None = None, **fields: Any) -> FilteringBoundLogger:
         fields: Bound to this logger.
     """
     if name is None:
-        name = sys._getframe(1).f_globals.get("__name__", "root")
-    logger: FilteringBoundLogger = structlog.get_logger(_logger_name=name, **fields)
-    return logger
+        name = str(sys._getframe(1).f_globals.get("__name__", "root"))
+    return Logger(name, fields)
 
 
-def _number(level: str) -> int:
-    number = logging.getLevelName(level.upper())
-    assert isinstance(number, int)  # noqa: S101 - the settings allow only the standard names
-    return number
+def get_error_stats() -> dict[str, Any]:
+    """Return what flow control counted.
+
+    Returns:
+        `total_error_patterns`, `total_error_count` and `patterns`: for each its count, how many
+        were suppressed, and when it was first and last seen.
+    """
+    return _ensure_engine().flow.stats()
+
+
+def get_lost_counts() -> dict[str, int]:
+    """Return how many lines were not written, by reason: a sink, `failed`, `sampled.<level>`."""
+    engine = _ensure_engine()
+    sampled = {f"sampled.{level}": count for level, count in engine.sampler.dropped.items()}
+    return {**engine.lost_counts(), **sampled}
+
+
+def _ensure_engine() -> Engine:
+    with _lock:
+        engine = logger.active_engine()
+        if engine is None:
+            configure(on_error="defaults", **_inherited())
+            engine = logger.active_engine()
+        assert engine is not None  # noqa: S101 - configure has just made it
+        return engine
+
+
+logger.on_first_use(_ensure_engine)
+
+
+def _is_container_mode(settings: Settings) -> bool:
+    from loglane.container import resolve_mode
+
+    mode, _ = resolve_mode(settings.mode, container_enabled=settings.container.enabled)
+    return mode == "container"
+
+
+def _take_structlog() -> None:
+    """Let loggers of structlog itself write through the same pipeline."""
+    global _structlog_before  # noqa: PLW0603 - structlog has one configuration, too
+    _structlog_before = structlog.get_config() if structlog.is_configured() else None
+
+    def name_of(*arguments: Any) -> str:
+        return str(arguments[0]) if arguments else "structlog"
+
+    structlog.configure(
+        processors=[],
+        wrapper_class=_wrap_structlog,  # type: ignore[arg-type]
+        logger_factory=name_of,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _give_structlog_back() -> None:
+    structlog.reset_defaults()
+    if _structlog_before is not None:
+        structlog.configure(**_structlog_before)
+
+
+def _wrap_structlog(name: str, *, context: Any, **_unused: Any) -> Logger:
+    return Logger(name, dict(context))
+
+
+def _leave_for_children(overrides: dict[str, Any], config_file: Any) -> None:
+    given = {**overrides, "config_file": None if config_file is None else str(config_file)}
+    try:
+        os.environ[_INHERITED] = json.dumps({"pid": os.getpid(), "given": given})
+    except (TypeError, ValueError):
+        os.environ.pop(_INHERITED, None)
+
+
+def _inherited() -> dict[str, Any]:
+    """Return what the parent gave to `configure`, in a process that multiprocessing spawned."""
+    process = sys.modules.get("multiprocessing.process")
+    parent = process.parent_process() if process is not None else None
+    if parent is None or _INHERITED not in os.environ:
+        return {}
+    found = json.loads(os.environ[_INHERITED])
+    return dict(found["given"]) if found.get("pid") == parent.pid else {}

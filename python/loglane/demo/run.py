@@ -72,13 +72,17 @@ def run_demo(show_lines: bool = False, loki: str | None = None) -> None:
 def _app(collector: Collector) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     port = _free_port()
     arguments = ["--app-dir", str(packaged("examples") / "shop"), "--port", str(port)]
-    quiet = ["--no-access-log", "--log-level", "critical"]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and app
-        [sys.executable, "-m", "uvicorn", "app:app", *arguments, *quiet],
+        [sys.executable, "-m", "uvicorn", "app:app", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "LOGLANE_STATIC__ENV": ENV, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "LOGGING_MODE": "container",
+            "LOGLANE_STATIC__ENV": ENV,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
     )
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
     assert process.stderr is not None  # noqa: S101

@@ -1,0 +1,310 @@
+"""What happens between a log call and its line, in the order that `Engine.emit` has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+from structlog import DropEvent
+
+from loglane.context import current_frame
+from loglane.entry import (
+    LEVEL_NUMBERS,
+    Entry,
+    ExcInfo,
+    exc_info_of,
+    find_caller,
+    format_message,
+    format_stack,
+)
+from loglane.exceptions import format_exception
+from loglane.fields import ERROR_LEVELS
+from loglane.flow import FlowControl, Summary
+from loglane.masking import Masker
+from loglane.rendering import render
+from loglane.sampling import Sampler
+from loglane.sinks.console import ConsoleSink
+from loglane.sinks.file import FileSink
+from loglane.sinks.stdout import StdoutSink
+from loglane.trace import active_span
+from loglane.values import Sanitizer
+
+if TYPE_CHECKING:
+    from loglane.settings import Settings
+
+Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any]]
+
+# Set on every line; a field of the context or the call that is named so is kept as `<name>_`.
+OWN: tuple[str, ...] = ("timestamp", "level", "message", "logger", "service", "env")
+
+
+class LineWriter(Protocol):
+    """Where rendered lines go; `StdoutSink`, unless a test puts a list in its place."""
+
+    dropped: int
+
+    def write(self, line: bytes) -> None:
+        """Write one line; it ends with its newline."""
+
+    def reset_lock(self) -> None:
+        """Begin with a free lock, after a fork."""
+
+
+class Engine:
+    """Everything that one `configure` decided; `emit` takes a log call to its sinks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        in_container: bool,
+        processors: Sequence[Processor] = (),
+        stdout: LineWriter | None = None,
+    ) -> None:
+        self.settings = settings
+        self.static = settings.static.fields()
+        self.own = frozenset((*OWN, *self.static))
+        self.processors = tuple(processors)
+        self.masker = Masker(settings.mask_fields)
+        self.sanitizer = Sanitizer(self.masker)
+        flow, sampling = settings.flow_control, settings.sampling
+        self.flow = FlowControl(
+            flow.first, flow.every, flow.window_s, flow.max_patterns, suppress=flow.enabled
+        )
+        levels: dict[str, float] = {level: rate for level, rate in sampling.levels.items()}  # noqa: C416
+        self.sampler = Sampler(sampling.rate, levels, sampling.loggers)
+        self.lost: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
+        self.levels = {"console": LEVEL_NUMBERS[settings.level.console]}
+        self.stdout = stdout
+        self.console: ConsoleSink | None = None
+        self.file: FileSink | None = None
+        if stdout is None:
+            self._open_sinks(in_container)
+
+    def _open_sinks(self, in_container: bool) -> None:
+        settings = self.settings
+        if settings.line_format("container" if in_container else "local") == "json":
+            self.stdout = StdoutSink()
+        else:
+            self.console = ConsoleSink(colors=False if in_container else None)
+        local = settings.local
+        if not in_container and local.file_enabled:
+            self.file = FileSink(local.file_path, local.max_bytes, local.backups)
+            self.levels["file"] = LEVEL_NUMBERS[settings.level.file]
+
+    @property
+    def threshold(self) -> int:
+        """The lowest level number that any sink takes."""
+        return min(self.levels.values())
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether a line needs nothing but to be rendered and written to stdout."""
+        only_stdout = self.stdout is not None and self.file is None
+        extras = self.processors or self.settings.caller or self.sampler.active
+        return only_stdout and not extras
+
+    def emit(self, entry: Entry) -> None:
+        """Take one log call to the sinks; never raises."""
+        try:
+            if self._is_wanted(entry):
+                self._write(entry)
+            if self.flow.has_pending:
+                self.report()
+        except Exception as error:  # noqa: BLE001 - a log call must never break the app
+            self._give_up(entry, error)
+
+    def tick(self) -> None:
+        """Report what is due; called about once a second while lines are written."""
+        try:
+            self.report()
+        except Exception:  # noqa: BLE001 - a log call must never break the app
+            self._count("failed")
+
+    def report(self, everything: bool = False) -> None:
+        """Write a line for each storm of errors that ended, and one for lines that were lost.
+
+        Args:
+            everything: Also for storms that go on, because the process ends.
+        """
+        for summary in self.flow.due(everything=everything):
+            self._write(_summary_entry(summary))
+        lost = self.lost_counts()
+        new = {name: n - self._reported.get(name, 0) for name, n in lost.items()}
+        if any(new.values()):
+            self._reported = lost
+            fields = {"lost": {name: n for name, n in new.items() if n}}
+            self._write(Entry("warning", "loglane", "log lines were lost", fields=fields))
+
+    def lost_counts(self) -> dict[str, int]:
+        """Return how many lines each sink could not write, and how many failed on the way."""
+        sinks = {"stdout": self.stdout, "console": self.console, "file": self.file}
+        counts = {name: sink.dropped for name, sink in sinks.items() if sink is not None}
+        return {**counts, **self.lost}
+
+    def start_child(self) -> None:
+        """Begin anew after a fork: free locks, and no counts that the parent reports."""
+        self.flow.reset_lock()
+        self.sampler.reset_lock()
+        self._reported = self.lost_counts()
+        if self.stdout is not None:
+            self.stdout.reset_lock()
+        if self.console is not None:
+            self.console.reset_lock()
+        if self.file is not None:
+            self.file.reopen_after_fork()
+
+    def flush(self) -> None:
+        """Write what is pending, because the process may end; never raises."""
+        try:
+            self.report(everything=True)
+        except Exception:  # noqa: BLE001 - the end of a process must go on
+            self._count("failed")
+
+    def close(self) -> None:
+        """Write what is pending and close the file."""
+        self.flush()
+        if self.file is not None:
+            self.file.close()
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        if LEVEL_NUMBERS[entry.level] < self.threshold:
+            return False
+        if entry.level in ERROR_LEVELS:
+            exc_info = exc_info_of(entry.fields.get("exc_info"))
+            # Found once: `exc_info=True` means the exception of this moment.
+            if exc_info is not None:
+                entry.fields["exc_info"] = exc_info
+            error = exc_info[1] if exc_info else None
+            return self.flow.admit(entry.logger, entry.level, _template(entry.event), error)
+        if not self.sampler.active:
+            return True
+        trace_id = self._trace_fields().get("trace_id")
+        return self.sampler.keep(entry.level, entry.logger, None if not trace_id else str(trace_id))
+
+    def _trace_fields(self) -> dict[str, Any]:
+        fields = current_frame().fields
+        span = active_span()
+        return fields if span is None else {**fields, "trace_id": span[0], "span_id": span[1]}
+
+    def _write(self, entry: Entry) -> None:
+        fields = dict(entry.fields)
+        exc_info = exc_info_of(fields.pop("exc_info", None))
+        record = self._record(entry, fields, exc_info)
+        if self.processors:
+            processed = self._process(entry, record)
+            if processed is None:
+                return
+            record = processed
+        self._deliver(entry.level, self.sanitizer.record(record), exc_info)
+
+    def _record(
+        self, entry: Entry, fields: dict[str, Any], exc_info: ExcInfo | None
+    ) -> dict[str, Any]:
+        message, problem = format_message(entry.event, entry.args)
+        record: dict[str, Any] = {
+            "timestamp": _timestamp(entry.time_ns),
+            "level": entry.level,
+            "message": self._text(message),
+            "logger": entry.logger,
+            **self.static,
+        }
+        if problem:
+            record |= {"args": entry.args, "message_error": problem}
+        if self.settings.caller:
+            record["module"], record["line"] = entry.place or find_caller()
+        stack = fields.pop("stack_info", None)
+        # First the logger's fields, then the context's; of the same name the logger's wins.
+        given = {**entry.bound, **self._trace_fields(), **entry.bound, **fields}
+        for name, value in given.items():
+            record[f"{name}_" if name in self.own else name] = value
+        if stack:
+            record["stack"] = stack if isinstance(stack, str) else format_stack()
+        if exc_info is not None:
+            if "exception" in record:
+                record["exception_"] = record["exception"]
+            record["exception"] = format_exception(exc_info[1], exc_info[2])
+        return record
+
+    def _process(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any] | None:
+        """Run the user's processors over the record, in structlog's form; None drops the line."""
+        event = {"event": record.pop("message"), **record}
+        for processor in self.processors:
+            try:
+                event = dict(processor(None, entry.level, dict(event)))
+            except DropEvent:
+                return None
+            except Exception as error:  # noqa: BLE001 - the line is written without that processor
+                name = getattr(processor, "__qualname__", type(processor).__name__)
+                event["processor_error"] = f"{name}: {type(error).__name__}: {error}"
+        first = {name: event.pop(name) for name in OWN[:2] if name in event}
+        return {**first, "message": event.pop("event", ""), **event}
+
+    def _deliver(self, level: str, record: dict[str, Any], exc_info: ExcInfo | None = None) -> None:
+        number = LEVEL_NUMBERS[level]
+        to_console = number >= self.levels["console"]
+        to_file = self.file is not None and number >= self.levels["file"]
+        if to_file or (to_console and self.stdout is not None):
+            line = render(record, self.settings.max_line_bytes)
+            if self.stdout is not None and to_console:
+                self.stdout.write(line + b"\n")
+            if self.file is not None and to_file:
+                self.file.write(line)
+        if to_console and self.console is not None:
+            self.console.write(record, exc_info, self.masker.text)
+
+    def _give_up(self, entry: Entry, error: Exception) -> None:
+        """Write what can be said of a call that failed on its way."""
+        self._count("failed")
+        try:
+            record = {
+                "timestamp": _timestamp(entry.time_ns),
+                "level": entry.level,
+                "message": self._text(entry.event),
+                "logger": entry.logger,
+                **self.static,
+                "logging_error": type(error).__name__,
+            }
+            self._deliver(entry.level, record)
+        except Exception:  # noqa: BLE001, S110 - it is counted, and there is no other way to tell
+            pass
+
+    def _text(self, message: Any) -> str:
+        if isinstance(message, str):
+            return message
+        value = self.sanitizer.value(message)
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+    def _count(self, reason: str) -> None:
+        self.lost[reason] = self.lost.get(reason, 0) + 1
+
+
+def _timestamp(time_ns: int | None) -> str:
+    seconds, rest = divmod(time.time_ns() if time_ns is None else time_ns, 1_000_000_000)
+    at = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+
+
+def _template(event: Any) -> str:
+    return event if type(event) is str else type(event).__name__
+
+
+def _summary_entry(summary: Summary) -> Entry:
+    fields = {
+        "suppressed": summary.suppressed,
+        "count": summary.count,
+        "pattern": summary.message,
+        "error": summary.exception or None,
+        "where": summary.where or None,
+        "first_seen": _timestamp(int(summary.first_seen * 1e9)),
+        "last_seen": _timestamp(int(summary.last_seen * 1e9)),
+    }
+    return Entry(
+        summary.level,
+        summary.logger,
+        "repeated errors were suppressed",
+        fields={name: value for name, value in fields.items() if value is not None},
+    )

@@ -1,0 +1,202 @@
+"""Loggers: a name, bound fields, and the methods that the engine in force has put in place."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from loglane.context import Frame
+from loglane.engine import Engine
+from loglane.entry import LEVEL_NUMBERS, Entry, level_of
+from loglane.fastpath import Parts, make_method
+
+_ALIASES = {"warning": ("warn",), "critical": ("fatal",), "info": ("msg",)}
+
+
+class Logger:
+    """Writes lines; each `bind` returns a new logger with more fields.
+
+    Every method takes a message, values for its `%` places if it has any, and fields by name.
+    None of them raises. The methods belong to the class and change when the level does, so that a
+    level that is off costs no more than a call that returns, on loggers made long before too.
+    """
+
+    __slots__ = ("frame", "name")
+
+    def __init__(self, name: str, fields: dict[str, Any] | None = None) -> None:
+        self.name = name
+        self.frame = Frame(fields or {})
+
+    def __repr__(self) -> str:
+        return f"<loglane.Logger {self.name!r} {self.frame.fields!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Logger):
+            return NotImplemented
+        return (self.name, self.frame.fields) == (other.name, other.frame.fields)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Logger, (self.name, self.frame.fields)
+
+    def bind(self, **fields: Any) -> Logger:
+        """Return a logger with these fields added."""
+        return Logger(self.name, {**self.frame.fields, **fields})
+
+    def unbind(self, *names: str) -> Logger:
+        """Return a logger without these fields.
+
+        Raises:
+            KeyError: One of them is not bound.
+        """
+        fields = dict(self.frame.fields)
+        for name in names:
+            del fields[name]
+        return Logger(self.name, fields)
+
+    def try_unbind(self, *names: str) -> Logger:
+        """Return a logger without these fields; those that are not bound are ignored."""
+        return Logger(self.name, {k: v for k, v in self.frame.fields.items() if k not in names})
+
+    def new(self, **fields: Any) -> Logger:
+        """Return a logger with these fields and no others."""
+        return Logger(self.name, fields)
+
+    def debug(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of level debug."""
+        _emit("debug", self, event, args, fields)
+
+    def info(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of level info."""
+        _emit("info", self, event, args, fields)
+
+    def warning(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of level warning."""
+        _emit("warning", self, event, args, fields)
+
+    def error(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of level error."""
+        _emit("error", self, event, args, fields)
+
+    def critical(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of level critical."""
+        _emit("critical", self, event, args, fields)
+
+    msg, warn, fatal = info, warning, critical
+
+    def exception(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of level error with the traceback of the exception that is handled now."""
+        fields.setdefault("exc_info", True)
+        self.error(event, *args, **fields)
+
+    def log(self, level: int | str, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Write a line of a level given by its number or name."""
+        getattr(self, _level_name(level))(event, *args, **fields)
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Tell whether lines of a level (a number, as in stdlib logging) are written."""
+        return level >= self.get_effective_level()
+
+    def get_effective_level(self) -> int:
+        """Return the number of the lowest level that is written."""
+        return _engine().threshold
+
+    async def adebug(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `debug` does."""
+        self.debug(event, *args, **fields)
+
+    async def ainfo(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `info` does."""
+        self.info(event, *args, **fields)
+
+    async def awarning(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `warning` does."""
+        self.warning(event, *args, **fields)
+
+    async def aerror(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `error` does."""
+        self.error(event, *args, **fields)
+
+    async def acritical(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `critical` does."""
+        self.critical(event, *args, **fields)
+
+    async def aexception(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `exception` does."""
+        fields.setdefault("exc_info", sys.exc_info())
+        self.error(event, *args, **fields)
+
+    async def alog(self, level: int | str, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        """Do what `log` does."""
+        self.log(level, event, *args, **fields)
+
+
+_PLAIN_METHODS = {level: Logger.__dict__[level] for level in LEVEL_NUMBERS}
+_active: Engine | None = None
+_make_default: Callable[[], Engine]
+
+
+def _nothing(_self: Logger, _event: Any = "", /, *_args: Any, **_fields: Any) -> None:
+    return None
+
+
+def use_engine(engine: Engine | None) -> None:
+    """Let every logger write through this engine; None goes back to the state before any."""
+    global _active  # noqa: PLW0603 - the one engine of the process
+    _active = engine
+    refresh()
+
+
+def on_first_use(make: Callable[[], Engine]) -> None:
+    """Say what makes the engine when a line is written before there is one."""
+    global _make_default  # noqa: PLW0603 - set once, by the pipeline
+    _make_default = make
+
+
+def refresh() -> None:
+    """Put the methods in place that the engine and its levels ask for."""
+    engine = _active
+    parts = Parts(engine) if engine is not None and engine.is_plain else None
+    for level, number in LEVEL_NUMBERS.items():
+        method = _PLAIN_METHODS[level]
+        if engine is not None and number < engine.threshold:
+            method = _nothing
+        elif parts is not None:
+            method = make_method(parts, level)
+        for name in (level, *_ALIASES.get(level, ())):
+            setattr(Logger, name, method)
+
+
+def active_engine() -> Engine | None:
+    """Return the engine in force, if there is one yet."""
+    return _active
+
+
+def _engine() -> Engine:
+    return _active if _active is not None else _make_default()
+
+
+def wants_place() -> bool:
+    """Tell whether lines say where they were written."""
+    return _active is not None and _active.settings.caller
+
+
+def emit(entry: Entry) -> None:
+    """Write a line that was put together elsewhere, as the bridge to stdlib logging does."""
+    _engine().emit(entry)
+
+
+def _emit(
+    level: str, logger: Logger, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+) -> None:
+    _engine().emit(Entry(level, logger.name, event, args, fields, logger.frame.fields))
+
+
+def _level_name(level: int | str) -> str:
+    if isinstance(level, str):
+        name = level.lower()
+        name = {"warn": "warning", "fatal": "critical", "notset": "debug"}.get(name, name)
+        return name if name in LEVEL_NUMBERS else "info"
+    return level_of(level)
