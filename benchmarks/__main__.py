@@ -1,18 +1,40 @@
-"""Run every benchmark: `make bench`."""
+"""Run the benchmarks: `make bench`, or `python -m benchmarks [render|log] [--json]`."""
 
 from __future__ import annotations
 
-import platform
+import argparse
+import contextlib
+import json
 import sys
+from typing import Any
 
-from benchmarks import render
+from benchmarks import log_call, render
+from benchmarks.log_call import report
 
 
 def main() -> None:
-    """Print the machine, then each benchmark."""
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    ok = render.run()
-    sys.exit(0 if ok else 1)
+    """Print the machine, then each benchmark; the exit code is 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("only", nargs="?", choices=("render", "log"), help="run only this one")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    arguments = parser.parse_args()
+    # What is for people goes to stderr when stdout is for a machine.
+    with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
+        results = _run(arguments.only)
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+    sys.exit(0 if results["ok"] else 1)
+
+
+def _run(only: str | None) -> dict[str, Any]:
+    print(report.machine_lines(), end="\n\n")
+    results: dict[str, Any] = {}
+    if only != "log":
+        results["render"] = {"ok": render.run()}
+        print()
+    if only != "render":
+        results["log"] = log_call.run()
+    return {"ok": all(result["ok"] for result in results.values())} | results
 
 
 if __name__ == "__main__":
