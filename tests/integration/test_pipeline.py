@@ -8,11 +8,11 @@ from collections import Counter
 
 import pytest
 
-from loglane.context import bound
+import loglane
 from loglane.errors import ServiceUnavailable
 from loglane.fields import LABELS, STRUCTURED_METADATA
-from loglane.processors import build_record, render_json
 from loglane.query import Stream
+from loglane.testing import capturing
 from tests.integration.conftest import eventually
 
 pytestmark = pytest.mark.integration
@@ -21,15 +21,16 @@ LINES = 2000
 
 
 def numbered_lines(service: str, count: int) -> list[bytes]:
-    """Render lines with the package's own processors, each with ids of its own."""
-    step = build_record(service, "dev")
-    lines = []
-    for number in range(count):
-        level = ("info", "warning", "error")[number % 3]
-        with bound(trace_id=f"{number:032x}", request_id=f"r{number}"):
-            event = {"event": f"line {number}", "number": number, "log_category": "test"}
-            lines.append(render_json(None, level, step(None, level, event)))
-    return lines
+    """Let the package write lines, each with ids of its own, and return them."""
+    loglane.configure(service=service, mode="container")
+    with capturing() as capture:
+        log = loglane.get_logger("test")
+        for number in range(count):
+            level = ("info", "warning", "error")[number % 3]
+            with loglane.bound(trace_id=f"{number:032x}", request_id=f"r{number}"):
+                log.log(level, f"line {number}", number=number, log_category="test")
+    loglane.reset()
+    return [line.rstrip(b"\n") for line in capture.lines]
 
 
 def numbers_found(stack, service: str, since_ns: int) -> Counter[int]:

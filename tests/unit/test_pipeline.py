@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import io
 import json
+import logging
+import signal
 import subprocess
 import sys
-from dataclasses import dataclass
-from datetime import datetime, time, timezone
+import threading
+import warnings
+from datetime import datetime, timezone
 
 import pytest
 import structlog
@@ -18,16 +20,8 @@ import loglane
 from loglane.errors import SpecError
 
 
-@pytest.fixture
-def lines(capfd):
-    """Return a function that parses what was written to stdout; structlog is reset afterwards."""
-    yield lambda: [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    structlog.reset_defaults()
-    loglane.clear_context()
-
-
 def test_line_has_the_contracts_fields_and_the_callers(lines):
-    """The own fields come first, then the context, then what the call gives."""
+    """The own fields come first, then the logger's, the context's, and what the call gives."""
     loglane.configure(service="orders", env="prod")
     loglane.bind_context(trace_id="t1")
     before = datetime.now(timezone.utc)
@@ -41,8 +35,8 @@ def test_line_has_the_contracts_fields_and_the_callers(lines):
         "logger": "shop.orders",
         "service": "orders",
         "env": "prod",
-        "trace_id": "t1",
         "user_id": 7,
+        "trace_id": "t1",
         "total": 1.5,
     }
     assert list(expected.items()) == list(line.items())
@@ -134,74 +128,6 @@ def test_a_stdout_that_logs_does_not_go_on_for_ever(lines):
     assert ["m"] == [json.loads(line)["message"] for line in text.getvalue().splitlines()]
 
 
-@dataclass
-class _Record:
-    value: object
-
-
-class _Number(enum.Enum):
-    HUGE = 2**70
-
-
-class _Mapping(dict):
-    def items(self):
-        raise RuntimeError("no")
-
-
-class _Surrogate:
-    def __repr__(self):
-        return "\ud800"
-
-
-def _family():
-    node = {"children": []}
-    for _ in range(20):
-        node["children"].append({"parent": node})
-    return node
-
-
-class _Broken:
-    def __repr__(self):
-        raise RuntimeError("no")
-
-
-def _cycle():
-    items = [1]
-    items.append(items)
-    return items
-
-
-def _deep():
-    value = []
-    for _ in range(5000):
-        value = [value]
-    return value
-
-
-@pytest.mark.parametrize(
-    "value",
-    [10**30, {1, 2}, {3: "x"}, {(1, 2): 3}, "\ud800", b"x", object, ValueError("x"), float("nan"),
-     1 + 2j, [float("inf"), 2**70, {"\ud800": None}], _Broken(), _cycle(), _deep(), _family(),
-     _Record(2**70), _Record("\ud800"), [_Record({1: 2}), 2**70], _Number.HUGE, _Surrogate(),
-     {frozenset({1}): 2}, _Record({frozenset({1}), "a"}), time(9, tzinfo=timezone.utc)],
-    ids=lambda value: type(value).__name__,
-)  # fmt: skip
-def test_any_value_gives_one_valid_line(lines, value):
-    """What JSON has no form for is written in another way, and the line stays one line."""
-    loglane.configure()
-    loglane.get_logger("x").info("m", value=value, at=datetime(2026, 1, 1))
-    (line,) = lines()
-    assert ("m", "2026-01-01T00:00:00") == (line["message"], line["at"])
-
-
-def test_a_container_that_raises_still_gives_a_line(lines):
-    """When a value cannot even be walked, every field is written as text."""
-    loglane.configure()
-    loglane.get_logger("x").info("m", value=_Mapping(a=2**70))
-    (line,) = lines()
-    assert ("m", f"{{'a': {2**70}}}") == (line["message"], line["value"])
-
-
 def test_a_text_stream_in_stdouts_place_gets_the_lines(lines):
     """Redirected output is written to what took stdout's place."""
     loglane.configure()
@@ -220,22 +146,50 @@ def test_a_closed_stdout_does_not_reach_the_app():
     assert 7 == subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 
-def test_settings_come_from_arguments_before_the_environment(monkeypatch):
-    """Arguments win over environment variables, and those over defaults."""
-    monkeypatch.setenv("LOGLANE_STATIC__SERVICE", "from-env")
-    monkeypatch.setenv("LOGLANE_STATIC__ENV", "staging")
-    monkeypatch.setenv("LOGGING_LEVEL", "ERROR")
-    settings = loglane.configure(service="given")
-    structlog.reset_defaults()
-    found = settings.static.service, settings.static.env, settings.level
-    assert ("given", "staging", "error") == found
+def test_configure_again_replaces_what_was_before(lines):
+    """The second call counts alone, and nothing is written twice."""
+    loglane.configure(service="one", level="debug")
+    log = loglane.get_logger("x")
+    loglane.configure(service="two")
+    log.debug("no")
+    log.info("yes")
+    logging.getLogger("y").warning("once")
+    assert [("two", "yes"), ("two", "once")] == [
+        (line["service"], line["message"]) for line in lines()
+    ]
 
 
-def test_a_section_that_is_no_json_is_one_clear_error(monkeypatch):
-    """LOGLANE_STATIC holds JSON, if anything."""
-    monkeypatch.setenv("LOGLANE_STATIC", "abc")
-    with pytest.raises(SpecError, match="LOGLANE_STATIC__SERVICE"):
-        loglane.configure()
+def test_reset_puts_everything_back(lines):
+    """Hooks, handlers, levels, warnings and structlog are what they were."""
+
+    def state():
+        root = logging.getLogger()
+        return (
+            list(root.handlers), root.level, sys.excepthook, threading.excepthook,
+            sys.unraisablehook, warnings.showwarning, signal.getsignal(signal.SIGTERM),
+            structlog.is_configured(),
+        )  # fmt: skip
+
+    before = state()
+    loglane.configure()
+    assert before != state()
+    loglane.reset()
+    assert before == state()
+
+
+def test_a_line_before_configure_is_written_with_defaults(lines):
+    """An app that forgot to configure still logs; the environment counts."""
+    loglane.reset()
+    loglane.get_logger("x").info("m")
+    assert [("m", "unknown")] == [(line["message"], line["service"]) for line in lines()]
+
+
+def test_wrong_settings_can_be_logged_instead_of_raised(lines):
+    """on_error='defaults' starts with what is right, and says what is wrong."""
+    loglane.configure(on_error="defaults", service="orders", level="loud")
+    (line,) = lines()
+    assert ("warning", "orders") == (line["level"], line["service"])
+    assert "loud" in line["problem"]
 
 
 def test_wrong_settings_are_reported_together(monkeypatch):
@@ -244,4 +198,206 @@ def test_wrong_settings_are_reported_together(monkeypatch):
     with pytest.raises(SpecError) as caught:
         loglane.configure(service="")
     assert 2 == len(caught.value.problems)
-    assert "'loud'" in str(caught.value)
+
+
+def test_set_level_reaches_bound_and_cached_loggers(lines):
+    """A logger made and used before obeys the new level at once."""
+    loglane.configure(level="info")
+    log = loglane.get_logger("x").bind(a=1)
+    log.debug("no")
+    loglane.set_level("DEBUG", "console")
+    log.debug("yes")
+    logging.getLogger("y").debug("yes too")
+    loglane.set_level("error")
+    log.warning("no")
+    assert ["yes", "yes too"] == [line["message"] for line in lines()]
+
+
+@pytest.mark.parametrize(("level", "target"), [("loud", None), ("info", "cellar")])
+def test_set_level_refuses_what_is_not_there(lines, level, target):
+    """A wrong name is an error of the caller."""
+    loglane.configure()
+    with pytest.raises(ValueError, match="is no"):
+        loglane.set_level(level, target)
+
+
+def test_processors_see_the_whole_line_and_what_they_add_is_masked(lines):
+    """They run in order, in structlog's form, before masking."""
+    seen = []
+
+    def first(_logger, method, event):
+        seen.append((method, event["event"], event["service"], event["password"]))
+        return {**event, "app": "ginkgo", "api_key": "k-123"}
+
+    def second(_logger, _method, event):
+        event["event"] = event["event"].upper()
+        return event
+
+    loglane.configure(service="orders", processors=[first, second])
+    loglane.get_logger("x").info("m", password="hunter2")
+    (line,) = lines()
+    assert [("info", "m", "orders", "hunter2")] == seen
+    assert ("M", "ginkgo", "***", "***") == (
+        line["message"], line["app"], line["api_key"], line["password"],
+    )  # fmt: skip
+    assert ["timestamp", "level", "message"] == list(line)[:3]
+
+
+def test_a_processor_may_drop_a_line(lines):
+    """Structlog's DropEvent means the same here."""
+
+    def drop(_logger, _method, event):
+        if event["event"] == "no":
+            raise structlog.DropEvent
+        return event
+
+    loglane.configure(processors=[drop])
+    log = loglane.get_logger("x")
+    log.info("no")
+    log.info("yes")
+    assert ["yes"] == [line["message"] for line in lines()]
+
+
+@pytest.mark.parametrize("wrong", [lambda *_: 1 / 0, lambda *_: None, lambda *_: b"text"])
+def test_a_broken_processor_costs_no_line(lines, wrong):
+    """The line is there without its change, and says so."""
+    loglane.configure(processors=[wrong])
+    loglane.get_logger("x").info("m", a=1)
+    (line,) = lines()
+    assert ("m", 1) == (line["message"], line["a"])
+    assert "lambda" in line["processor_error"]
+
+
+def test_caller_is_the_line_that_logs(lines):
+    """Module and line, for each face."""
+    loglane.configure(caller=True)
+    here = sys._getframe().f_lineno
+    loglane.get_logger("x").info("m")
+    loglane.get_logger("x").log(20, "m")
+    loglane.GLOG.INFO("m")
+    logging.getLogger("y").warning("m")
+    structlog.get_logger("z").info("m")
+    found = [(line["module"].rpartition(".")[2], line["line"]) for line in lines()]
+    assert [("test_pipeline", here + number) for number in range(1, 6)] == found
+
+
+def test_structlogs_own_loggers_write_the_same_lines(lines):
+    """An app that uses structlog directly is in the same pipeline."""
+    loglane.configure(service="orders", level="debug")
+    log = structlog.get_logger("shop", a=1)
+    log.debug("m", b=2)
+    log.bind(c=3).info("n %s", 4, password="x")
+    first, second = lines()
+    assert ("debug", "m", "shop", "orders", 1, 2) == tuple(
+        first[name] for name in ("level", "message", "logger", "service", "a", "b")
+    )
+    assert ("n 4", 3, "***") == tuple(second[name] for name in ("message", "c", "password"))
+
+
+def test_reset_gives_structlog_the_apps_own_configuration_back(lines):
+    """An app that had configured structlog finds it as it was."""
+    own = [structlog.processors.JSONRenderer()]
+    structlog.configure(processors=own)
+    try:
+        loglane.configure()
+        loglane.reset()
+        assert own == structlog.get_config()["processors"]
+    finally:
+        structlog.reset_defaults()
+
+
+def test_static_fields_are_on_each_line(lines):
+    """Version and fields of one's own, under `static`."""
+    loglane.configure(service="orders", static={"version": "1.4.2", "region": "eu"})
+    loglane.get_logger("x").info("m", region="us")
+    (line,) = lines()
+    assert ("1.4.2", "eu", "us") == tuple(line[name] for name in ("version", "region", "region_"))
+
+
+def test_masking_follows_the_settings(lines):
+    """Names are added to the built-in ones, and taken away from them."""
+    loglane.configure(mask_fields=["iban", "!token"])
+    loglane.get_logger("x").info("m", IBAN="DE1", token="t", password="p", deep=[{"iban": 1}])
+    (line,) = lines()
+    assert ("***", "t", "***", [{"iban": "***"}]) == tuple(
+        line[name] for name in ("IBAN", "token", "password", "deep")
+    )
+
+
+def test_a_line_is_at_most_as_long_as_the_settings_say(lines):
+    """A long field is cut with a mark, and the line is still JSON."""
+    loglane.configure(max_line_bytes=1000)
+    loglane.get_logger("x").info("m", text="x" * 5000, a=1)
+    (line,) = lines()
+    assert len(json.dumps(line)) < 1200
+    assert ("m", 1) == (line["message"], line["a"])
+    assert len(line["text"]) < 1000
+
+
+def test_repeated_errors_are_held_back_and_summed_up(lines):
+    """First N, every Mth, and one line with the count when the process ends."""
+    loglane.configure(flow_control={"first": 2, "every": 5})
+    log = loglane.get_logger("x")
+    for number in range(12):
+        log.error("failed", number=number)
+    stats = loglane.get_error_stats()
+    loglane.reset()
+    found = lines()
+    assert [0, 1, 6, 11] == [line["number"] for line in found if line["message"] == "failed"]
+    (summary,) = [line for line in found if line["message"] != "failed"]
+    assert (8, 12, "failed") == (summary["suppressed"], summary["count"], summary["pattern"])
+    assert (1, 12) == (stats["total_error_patterns"], stats["total_error_count"])
+
+
+def test_sampling_keeps_errors_and_counts_the_rest(lines):
+    """Nothing of a level with rate 0 is written; errors always are."""
+    loglane.configure(sampling={"levels": {"info": 0.0}})
+    log = loglane.get_logger("x")
+    log.info("no")
+    log.warning("yes")
+    log.error("yes")
+    assert ["yes", "yes"] == [line["message"] for line in lines()]
+    assert 1 == loglane.get_lost_counts()["sampled.info"]
+
+
+def test_lines_that_stdout_refused_are_counted_and_reported(lines, monkeypatch):
+    """When stdout works again, a line says how many were lost."""
+    loglane.configure()
+    log = loglane.get_logger("x")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        log.info("lost")
+        log.error("lost too")
+    loglane.reset()
+    (line,) = lines()
+    assert ("log lines were lost", {"stdout": 2}) == (line["message"], line["lost"])
+
+
+def test_local_mode_writes_readable_lines_and_a_json_file(capfd, tmp_path):
+    """The console is for people, the file for machines; each has its own level."""
+    file = tmp_path / "app.log"
+    loglane.configure(
+        mode="local", service="orders", local={"file_path": str(file)}, level={"file": "debug"}
+    )
+    log = loglane.get_logger("x")
+    log.debug("only in the file")
+    log.info("in both", order_id=17)
+    console = capfd.readouterr().out
+    assert "in both" in console
+    assert "order_id=17" in console
+    assert "only in the file" not in console
+    assert [("debug", "only in the file"), ("info", "in both")] == [
+        (line["level"], line["message"]) for line in map(json.loads, file.read_text().splitlines())
+    ]
+    loglane.set_level("debug", "console")
+    loglane.set_level("error", "file")
+    log.debug("only on the console")
+    assert "only on the console" in capfd.readouterr().out
+    assert "only on the console" not in file.read_text()
+
+
+def test_local_mode_can_write_json_to_the_console(capfd, tmp_path):
+    """format: json is for both modes."""
+    loglane.configure(mode="local", format="json", local={"file_enabled": False})
+    loglane.get_logger("x").info("m")
+    assert "m" == json.loads(capfd.readouterr().out)["message"]

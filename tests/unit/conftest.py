@@ -1,0 +1,17 @@
+"""What tests of the package share."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import loglane
+
+
+@pytest.fixture
+def lines(capfd, monkeypatch):
+    """Return a function that parses what was written to stdout, in container mode."""
+    monkeypatch.setenv("LOGGING_MODE", "container")
+    yield lambda: [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    loglane.reset()
