@@ -36,6 +36,9 @@ SpecFile = Annotated[Path, typer.Option("--spec", help="The spec.")]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Output folder. [default: . for dev, else build/ENV]")
 ]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--config", help="Settings file. [default: as `configure` does]")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT_SPEC = Path("stack/stack.yaml")
 
@@ -216,12 +219,7 @@ def demo(
 
 
 @app.command()
-def config(
-    file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. [default: as `configure` does]")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def config(file: SettingsFile = None, as_json: AsJson = False) -> None:
     """Show the package's settings in force and where each comes from."""
     from loglane.settings import load_settings, report
 

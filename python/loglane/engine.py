@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from structlog import DropEvent
 
-from loglane.context import current_frame
-from loglane.entry import (
-    LEVEL_NUMBERS,
-    Entry,
-    ExcInfo,
-    exc_info_of,
-    find_caller,
-    format_message,
-    format_stack,
-)
-from loglane.exceptions import format_exception
+from loglane.entry import LEVEL_NUMBERS, Entry, ExcInfo, exc_info_of
 from loglane.fields import ERROR_LEVELS
-from loglane.flow import FlowControl, Summary
+from loglane.flow import FlowControl
 from loglane.masking import Masker
+from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
 from loglane.rendering import render
 from loglane.sampling import Sampler
 from loglane.sinks.console import ConsoleSink
 from loglane.sinks.file import FileSink
 from loglane.sinks.stdout import StdoutSink
-from loglane.trace import active_span
 from loglane.values import Sanitizer
 
 if TYPE_CHECKING:
     from loglane.settings import Settings
 
+# Below the limit of a text in values.py, which keeps the head alone.
+_LONG = 50_000
 Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any]]
-
-# Set on every line; a field of the context or the call that is named so is kept as `<name>_`.
-OWN: tuple[str, ...] = ("timestamp", "level", "message", "logger", "service", "env")
 
 
 class LineWriter(Protocol):
@@ -131,7 +118,7 @@ class Engine:
             everything: Also for storms that go on, because the process ends.
         """
         for summary in self.flow.due(everything=everything):
-            self._write(_summary_entry(summary))
+            self._write(summary_entry(summary))
         lost = self.lost_counts()
         new = {name: n - self._reported.get(name, 0) for name, n in lost.items()}
         if any(new.values()):
@@ -182,52 +169,24 @@ class Engine:
             return self.flow.admit(entry.logger, entry.level, _template(entry.event), error)
         if not self.sampler.active:
             return True
-        trace_id = self._trace_fields().get("trace_id")
+        trace_id = trace_fields().get("trace_id")
         return self.sampler.keep(entry.level, entry.logger, None if not trace_id else str(trace_id))
 
-    def _trace_fields(self) -> dict[str, Any]:
-        fields = current_frame().fields
-        span = active_span()
-        return fields if span is None else {**fields, "trace_id": span[0], "span_id": span[1]}
-
     def _write(self, entry: Entry) -> None:
-        fields = dict(entry.fields)
-        exc_info = exc_info_of(fields.pop("exc_info", None))
-        record = self._record(entry, fields, exc_info)
+        exc_info = exc_info_of(entry.fields.get("exc_info"))
+        record = build_record(entry, exc_info, self.static, self.settings.caller)
         if self.processors:
             processed = self._process(entry, record)
             if processed is None:
                 return
             record = processed
-        self._deliver(entry.level, self.sanitizer.record(record), exc_info)
-
-    def _record(
-        self, entry: Entry, fields: dict[str, Any], exc_info: ExcInfo | None
-    ) -> dict[str, Any]:
-        message, problem = format_message(entry.event, entry.args)
-        record: dict[str, Any] = {
-            "timestamp": _timestamp(entry.time_ns),
-            "level": entry.level,
-            "message": self._text(message),
-            "logger": entry.logger,
-            **self.static,
-        }
-        if problem:
-            record |= {"args": entry.args, "message_error": problem}
-        if self.settings.caller:
-            record["module"], record["line"] = entry.place or find_caller()
-        stack = fields.pop("stack_info", None)
-        # First the logger's fields, then the context's; of the same name the logger's wins.
-        given = {**entry.bound, **self._trace_fields(), **entry.bound, **fields}
-        for name, value in given.items():
-            record[f"{name}_" if name in self.own else name] = value
-        if stack:
-            record["stack"] = stack if isinstance(stack, str) else format_stack()
-        if exc_info is not None:
-            if "exception" in record:
-                record["exception_"] = record["exception"]
-            record["exception"] = format_exception(exc_info[1], exc_info[2])
-        return record
+        text = record.get("exception")
+        if text is None:
+            exc_info = None
+        elif isinstance(text, str) and len(text) > _LONG:
+            # Masked before it is cut: half of a credential is not recognised.
+            record["exception"] = _middle_cut(self.masker.text(text))
+        self._deliver(entry.level, record, exc_info)
 
     def _process(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any] | None:
         """Run the user's processors over the record, in structlog's form; None drops the line."""
@@ -243,7 +202,10 @@ class Engine:
         first = {name: event.pop(name) for name in OWN[:2] if name in event}
         return {**first, "message": event.pop("event", ""), **event}
 
-    def _deliver(self, level: str, record: dict[str, Any], exc_info: ExcInfo | None = None) -> None:
+    def _deliver(self, level: str, fields: dict[str, Any], exc_info: ExcInfo | None = None) -> None:
+        record = self.sanitizer.record(fields)
+        if not isinstance(record["message"], str):
+            record["message"] = orjson.dumps(record["message"]).decode()
         number = LEVEL_NUMBERS[level]
         to_console = number >= self.levels["console"]
         to_file = self.file is not None and number >= self.levels["file"]
@@ -260,51 +222,21 @@ class Engine:
         """Write what can be said of a call that failed on its way."""
         self._count("failed")
         try:
-            record = {
-                "timestamp": _timestamp(entry.time_ns),
-                "level": entry.level,
-                "message": self._text(entry.event),
-                "logger": entry.logger,
-                **self.static,
-                "logging_error": type(error).__name__,
-            }
-            self._deliver(entry.level, record)
+            record = begin_record(entry, entry.event, self.static)
+            self._deliver(entry.level, {**record, "logging_error": type(error).__name__})
         except Exception:  # noqa: BLE001, S110 - it is counted, and there is no other way to tell
             pass
-
-    def _text(self, message: Any) -> str:
-        if isinstance(message, str):
-            return message
-        value = self.sanitizer.value(message)
-        return value if isinstance(value, str) else orjson.dumps(value).decode()
 
     def _count(self, reason: str) -> None:
         self.lost[reason] = self.lost.get(reason, 0) + 1
 
 
-def _timestamp(time_ns: int | None) -> str:
-    seconds, rest = divmod(time.time_ns() if time_ns is None else time_ns, 1_000_000_000)
-    at = datetime.fromtimestamp(seconds, timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+def _middle_cut(text: str) -> str:
+    """Keep where a traceback begins and what it ends with."""
+    cut = len(text) - _LONG
+    half = _LONG // 2
+    return f"{text[:half]}\n...[+{cut} chars]...\n{text[-half:]}" if cut > 0 else text
 
 
 def _template(event: Any) -> str:
     return event if type(event) is str else type(event).__name__
-
-
-def _summary_entry(summary: Summary) -> Entry:
-    fields = {
-        "suppressed": summary.suppressed,
-        "count": summary.count,
-        "pattern": summary.message,
-        "error": summary.exception or None,
-        "where": summary.where or None,
-        "first_seen": _timestamp(int(summary.first_seen * 1e9)),
-        "last_seen": _timestamp(int(summary.last_seen * 1e9)),
-    }
-    return Entry(
-        summary.level,
-        summary.logger,
-        "repeated errors were suppressed",
-        fields={name: value for name, value in fields.items() if value is not None},
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 from loglane.credentials import (
     CLOSERS,
@@ -17,7 +17,7 @@ from loglane.credentials import (
     hide_userinfo,
 )
 
-__all__ = ["DEFAULT_MASK_FIELDS", "MASK", "Masker"]
+__all__ = ["DEFAULT_MASK_FIELDS", "MASK", "Masker", "masked_value"]
 
 DEFAULT_MASK_FIELDS: tuple[str, ...] = (
     "password", "passwords", "passwd", "pwd", "passphrase", "db_pass", "user_pass",
@@ -232,6 +232,13 @@ class Masker:
         if not key.rstrip(_DIGITS).casefold().endswith(self._ends):
             return ""
         return _squash(key).rstrip(_DIGITS) if self._matches(key) else ""
+
+
+def masked_value(value: Any) -> Any:
+    """Return what is written for a value under a hidden name: the mask, or nothing for nothing."""
+    if value is None or (type(value) in (str, list, tuple, dict) and not value):
+        return value if value is None else type(value)()
+    return MASK
 
 
 def _names_scheme(lowered: str) -> bool:

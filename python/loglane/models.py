@@ -41,6 +41,11 @@ def shown_names(cls: type) -> tuple[str, ...] | None:
     return names if isinstance(names, tuple) else None
 
 
+def mapping_items(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return names and values of a mapping by its own method."""
+    return value.items()  # type: ignore[no-any-return]
+
+
 def tuple_fields(value: tuple[Any, ...], names: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """Yield name and value of each field of a namedtuple."""
     return zip(names, tuple.__iter__(value), strict=False)

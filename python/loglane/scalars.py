@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
-from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
-from uuid import UUID
 
 # What orjson writes as a number.
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
@@ -82,7 +78,7 @@ def _from_time(value: time) -> str:
         return f"{naive} <its time zone raised {type_name(error)}>"
 
 
-def _from_fraction(value: Fraction) -> str:
+def _from_fraction(value: Any) -> str:
     return f"{from_int(value.numerator)}/{from_int(value.denominator)}"
 
 
@@ -111,16 +107,26 @@ SCALARS: dict[type, Callable[[Any], Any]] = {
     date: date.isoformat,
     time: _from_time,
     timedelta: timedelta.total_seconds,
-    Decimal: Decimal.__str__,
-    UUID: UUID.__str__,
-    Fraction: _from_fraction,
     complex: complex.__repr__,
-    PurePath: PurePath.__str__,
     type: _from_named,
     FunctionType: _from_named,
     BuiltinFunctionType: _from_named,
     MethodType: _from_named,
 }
+# Types whose modules are not worth importing for this, by the first part of the module's name.
+_WITH_OWN_TEXT = frozenset({("decimal", "Decimal"), ("uuid", "UUID"), ("pathlib", "PurePath")})
+
+
+def converter_of(kind: Any) -> Callable[[Any], Any] | None:
+    """Return what makes a scalar of this very type JSON, if it is one."""
+    found = SCALARS.get(kind)
+    if found is not None:
+        return found
+    name = str(kind.__module__).partition(".")[0], kind.__name__
+    if name in _WITH_OWN_TEXT:
+        own_text: Callable[[Any], str] = kind.__str__
+        return own_text
+    return _from_fraction if name == ("fractions", "Fraction") else None
 
 
 def from_enum(value: Enum) -> Any:

@@ -2,7 +2,7 @@
 
 Types and the marks of what was cut:
 
-    str, int, bool, None         as they are; half of a surrogate pair is escaped
+    str, int, bool, None         as they are; half of a surrogate pair is scalars.escaped
     float                        as it is; what is none in JSON as 'NaN', 'Infinity', '-Infinity'
     int over 64 bit              its digits as text, or `<int of N bits>`
     datetime, date, time         ISO 8601
@@ -29,20 +29,10 @@ from typing import Any
 
 import orjson
 
-from loglane import models
+from loglane import models, scalars
 from loglane.bounds import Iterate, Walk, free_name
-from loglane.masking import MASK, Masker
-from loglane.scalars import (
-    LARGEST,
-    SCALARS,
-    SMALLEST,
-    escaped,
-    from_enum,
-    from_exception,
-    safe_repr,
-    structured_args,
-    type_name,
-)
+from loglane.masking import MASK, Masker, masked_value
+from loglane.scalars import LARGEST, SMALLEST, safe_repr
 
 _MAX_JSON, _MAX_NAME = 1_000_000, 200
 _NAME_ITEMS, _CACHED = 50, 2048
@@ -53,10 +43,6 @@ _MORE = "..."
 
 Handler = Callable[[Any, Walk], Any]
 Build = Callable[[list[Any], str, Walk], Any]
-
-
-def _items_of(value: Any) -> Iterable[tuple[Any, Any]]:
-    return value.items()  # type: ignore[no-any-return]
 
 
 class Sanitizer:
@@ -83,8 +69,7 @@ class Sanitizer:
         self._names: dict[str, tuple[str, bool]] = {}
         self._bases: dict[type, Handler] = {
             str: lambda value, walk: self._str(str.__str__(value), walk),
-            bool: _as_it_is,
-            type(None): _as_it_is,
+            **dict.fromkeys((bool, type(None)), lambda value, _walk: value),
             dict: self._container(dict.items, self._object),
             list: self._container(list.__iter__, self._array),
             tuple: self._container(tuple.__iter__, self._pair),
@@ -95,8 +80,7 @@ class Sanitizer:
             bytearray: self._bytes,
             memoryview: self._bytes,
             BaseException: self._exception,
-            Enum: lambda value, walk: self._any(from_enum(value), walk),
-            **{kind: self._scalar(convert) for kind, convert in SCALARS.items()},
+            Enum: lambda value, walk: self._any(scalars.from_enum(value), walk),
         }
         # Of these very types, which nearly all values have, nothing is overridden.
         self._exact = self._bases | {str: self._str, dict: self._dict, list: self._list}
@@ -118,7 +102,7 @@ class Sanitizer:
             if type(fields) is dict and len(fields) <= self._max_items:
                 items = fields.copy().items()
             else:
-                items, more = walk.taken(fields, _items_of)
+                items, more = walk.taken(fields, models.mapping_items)
         except Exception:  # noqa: BLE001 - a mapping's own bug must not reach the log call
             items = [("fields", safe_repr(fields))]
         # The fields themselves are free: a large value must not displace those behind it.
@@ -153,13 +137,18 @@ class Sanitizer:
         if models.is_numpy(kind):
             array = self._container(models.array_items, self._array)
             return array if models.is_array(kind) else self._numpy
-        for base in kind.__mro__:
-            if base in self._bases:
-                return self._bases[base]
+        bases = (self._base_handler(base) for base in kind.__mro__)
+        found = next((handler for handler in bases if handler is not None), None)
+        if found is not None:
+            return found
         if issubclass(kind, Mapping):
-            return self._container(_items_of, self._object)
+            return self._container(models.mapping_items, self._object)
         is_many = issubclass(kind, (Sequence, Set, MappingView)) and kind is not range
         return self._container(iter, self._array) if is_many else self._other
+
+    def _base_handler(self, base: type) -> Handler | None:
+        convert = scalars.converter_of(base)
+        return self._scalar(convert) if convert else self._bases.get(base)
 
     def _scalar(self, convert: Callable[[Any], Any]) -> Handler:
         def handle(value: Any, _walk: Walk) -> Any:
@@ -179,11 +168,11 @@ class Sanitizer:
         return self._text(safe_repr(value), self._max_text)
 
     def _exception(self, error: BaseException, walk: Walk) -> str:
-        args = structured_args(error)
+        args = scalars.structured_args(error)
         if not args:
-            return self._text(from_exception(error), self._max_text)
+            return self._text(scalars.from_exception(error), self._max_text)
         text = orjson.dumps(self._any(args if len(args) > 1 else args[0], walk)).decode()
-        return self._text(f"{type_name(error)}: {text}", self._max_text)
+        return self._text(f"{scalars.type_name(error)}: {text}", self._max_text)
 
     def _str(self, value: str, walk: Walk) -> str:
         if value[:1] in _JSON_STARTS and 1 < len(value) <= _MAX_JSON:
@@ -208,15 +197,15 @@ class Sanitizer:
         if not isinstance(parsed, (dict, list)):
             return text
         masked = self._any(parsed, walk)
-        # An escaped name may hide behind a second, harmless one of the same name.
+        # An scalars.escaped name may hide behind a second, harmless one of the same name.
         if masked == parsed and "\\u" not in text:
             return text
         return orjson.dumps(masked).decode()
 
     def _text(self, text: str, limit: int) -> str:
         if len(text) <= limit:
-            return self._mask(escaped(text))
-        head = self._mask(escaped(text[: limit + _MARGIN]))[:limit]
+            return self._mask(scalars.escaped(text))
+        head = self._mask(scalars.escaped(text[: limit + _MARGIN]))[:limit]
         return f"{head}...[+{len(text) - limit} chars]"
 
     def _dict(self, value: dict[Any, Any], walk: Walk) -> Any:
@@ -271,7 +260,7 @@ class Sanitizer:
                 name = free_name(name, result)
             kind = type(value)
             if hidden:
-                result[name] = _hidden(value)
+                result[name] = masked_value(value)
             elif kind is str:
                 plain = value.isalnum() and len(value) <= limit
                 result[name] = value if plain else text(value, walk)
@@ -290,7 +279,7 @@ class Sanitizer:
     def _pair(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
         # A header or a parameter as `(name, value)`.
         if len(items) == 2 and self._hides(items[0]):
-            return [self._any(items[0], walk), _hidden(items[1])]
+            return [self._any(items[0], walk), masked_value(items[1])]
         return self._array(items, more, walk)
 
     def _sorted(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
@@ -305,14 +294,3 @@ class Sanitizer:
                 self._names.clear()
             self._names[key] = found
         return found
-
-
-def _as_it_is(value: Any, _walk: Walk) -> Any:
-    return value
-
-
-def _hidden(value: Any) -> Any:
-    """Return the mask, or the value when there is nothing in it."""
-    if value is None or (type(value) in (str, list, tuple, dict) and not value):
-        return value if value is None else type(value)()
-    return MASK

@@ -31,9 +31,10 @@ ALLOWED = {
     "sinks": {"fields"},
     "entry": {"fields"},
     "exceptions": set(),
+    "record": {"context", "trace", "flow", "entry", "exceptions"},
     "engine": {
-        "fields", "settings", "context", "trace", "masking", "values", "rendering", "flow",
-        "sampling", "sinks", "entry", "exceptions",
+        "fields", "record", "settings", "context", "trace", "masking", "values", "rendering",
+        "flow", "sampling", "sinks", "entry", "exceptions",
     },
     "fastpath": {"fields", "context", "trace", "entry", "engine"},
     "logger": {"fields", "context", "entry", "engine", "fastpath"},

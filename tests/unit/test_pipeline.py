@@ -92,6 +92,16 @@ def test_exc_info_that_is_none_is_left_out(lines, given):
     assert "exception" not in lines()[0]
 
 
+def test_a_long_exception_keeps_its_beginning_and_its_end(lines):
+    """Where it began and what it was are there; what is cut is counted."""
+    loglane.configure(max_line_bytes=262144)
+    loglane.get_logger("x").error("failed", exc_info=ValueError("a" + "-" * 200_000 + "z"))
+    text = lines()[0]["exception"]
+    assert text.startswith("ValueError: a-")
+    assert text.endswith("-z")
+    assert "[+150014 chars]" in text
+
+
 def test_exception_given_as_an_object_is_written(lines):
     """`exc_info=error` works outside an except block."""
     loglane.configure()

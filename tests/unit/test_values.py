@@ -465,7 +465,7 @@ _CONTAINERS = [
     lambda items: _Account(items, "x"), lambda items: _Slotted(tuple(items), 1),
     lambda items: _Drawn(items, None), lambda items: _Point(items, 1),
     lambda items: _Model.model_construct(user=items), lambda items: ValueError(*items),
-    lambda items: _array_of(items),
+    _array_of,
 ]  # fmt: skip
 
 
