@@ -15,13 +15,13 @@ from loglane.masking import Masker
 from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
 from loglane.rendering import render
 from loglane.sampling import Sampler
-from loglane.sinks.console import ConsoleSink
-from loglane.sinks.file import FileSink
 from loglane.sinks.stdout import StdoutSink
 from loglane.values import Sanitizer
 
 if TYPE_CHECKING:
     from loglane.settings import Settings
+    from loglane.sinks.console import ConsoleSink
+    from loglane.sinks.file import FileSink
 
 # Below the limit of a text in values.py, which keeps the head alone.
 _LONG = 50_000
@@ -76,9 +76,13 @@ class Engine:
         if settings.line_format("container" if in_container else "local") == "json":
             self.stdout = StdoutSink()
         else:
+            from loglane.sinks.console import ConsoleSink
+
             self.console = ConsoleSink(colors=False if in_container else None)
         local = settings.local
         if not in_container and local.file_enabled:
+            from loglane.sinks.file import FileSink
+
             self.file = FileSink(local.file_path, local.max_bytes, local.backups)
             self.levels["file"] = LEVEL_NUMBERS[settings.level.file]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +16,6 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 LEVEL_NUMBERS: dict[str, int] = {level: 10 * (n + 1) for n, level in enumerate(LEVELS)}
 
 
-@dataclass(slots=True)
 class Entry:
     """What is known of a line before it is put together.
 
@@ -32,14 +30,28 @@ class Entry:
         place: Module and line of the call; None to look for them when they are wanted.
     """
 
-    level: str
-    logger: str
-    event: Any
-    args: tuple[Any, ...] = ()
-    fields: dict[str, Any] = field(default_factory=dict)
-    bound: Mapping[str, Any] = field(default_factory=dict)
-    time_ns: int | None = None
-    place: tuple[str, int] | None = None
+    __slots__ = ("args", "bound", "event", "fields", "level", "logger", "place", "time_ns")
+
+    def __init__(
+        self,
+        level: str,
+        logger: str,
+        event: Any,
+        args: tuple[Any, ...] = (),
+        fields: dict[str, Any] | None = None,
+        bound: Mapping[str, Any] | None = None,
+        *,
+        time_ns: int | None = None,
+        place: tuple[str, int] | None = None,
+    ) -> None:
+        self.level = level
+        self.logger = logger
+        self.event = event
+        self.args = args
+        self.fields = {} if fields is None else fields
+        self.bound = {} if bound is None else bound
+        self.time_ns = time_ns
+        self.place = place
 
 
 def level_of(number: int) -> str:

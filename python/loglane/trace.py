@@ -9,8 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loglane.context import bind_context, bound, get_context, unbind_context
 
@@ -28,8 +27,7 @@ _TRACEPARENT = re.compile(
 _MAX_HEADER = 512
 
 
-@dataclass(frozen=True, slots=True)
-class TraceToken:
+class TraceToken(NamedTuple):
     """What `set_trace_id` replaced; `clear_trace_id` takes it, in any task or thread."""
 
     previous: str | None

@@ -94,7 +94,7 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 def test_importing_does_not_touch_the_process():
     """Hooks and handlers are for `configure`, not for `import`."""
     code = (
-        "import signal, sys, logging\n"
+        "import pytest, signal, sys, logging\n"
         "before = signal.getsignal(signal.SIGTERM), sys.excepthook, list(logging.root.handlers)\n"
         "import loglane, loglane.testing\n"
         "after = signal.getsignal(signal.SIGTERM), sys.excepthook, list(logging.root.handlers)\n"
