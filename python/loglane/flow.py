@@ -23,7 +23,7 @@ _MAX_ENDED = 100
 _Key = tuple[str, str, str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Summary:
     """What was held back of one pattern in one window that ended.
 

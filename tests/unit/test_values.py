@@ -448,7 +448,7 @@ _HOSTILE = [
     lambda: datetime(2026, 1, 1, tzinfo=_Zone()), lambda: time(1, tzinfo=_Zone()),
     lambda: ValueError(_Broken()), lambda: (i for i in range(3)), lambda: 10**6000,
     lambda: _Account(_Broken(), "x"), lambda: _Model.model_construct(user=_Broken()), lambda: _Zone,
-    lambda: _array_of(_Broken()), lambda: np.datetime64("NaT"), lambda: _Slotted,
+    lambda: _array_of(_Broken()), lambda: np.datetime64("NaT", "s"), lambda: _Slotted,
     lambda: Fraction(10**6000, 3), lambda: range(10**6000), lambda: Decimal("sNaN"),
     lambda: memoryview(b"abcd").cast("B", (2, 2)), lambda: np.ma.masked, lambda: np.longdouble(1),
 ]  # fmt: skip
