@@ -7,15 +7,17 @@ import gc
 import io
 import json
 import logging
+import logging.config
 import subprocess
 import sys
 import threading
 import warnings
 
 import pytest
+import sqlalchemy
 
 import loglane
-from loglane import bridge
+from loglane import hooks
 
 
 @pytest.mark.parametrize(
@@ -67,8 +69,9 @@ def test_console_handlers_are_taken_off_and_others_stay(lines, tmp_path):
     try:
         loglane.configure()
         own.warning("m")
-        assert ["m"] == [line["message"] for line in lines()]
-        assert "m\n" == (tmp_path / "x.log").read_text()
+        logging.getLogger("app.other").warning("n")
+        assert ["m", "n"] == [line["message"] for line in lines()]
+        assert "n\n" == (tmp_path / "x.log").read_text()
         loglane.reset()
         assert console in root.handlers
         assert ([quiet], False) == (own.handlers, own.propagate)
@@ -78,6 +81,44 @@ def test_console_handlers_are_taken_off_and_others_stay(lines, tmp_path):
         own.removeHandler(quiet)
         own.propagate = True
         file.close()
+
+
+def test_a_console_handler_that_comes_later_is_replaced_too(lines, capfd):
+    """By a library, by basicConfig or by dictConfig: JSON, once, and given back on reset."""
+    loglane.configure()
+    log = logging.getLogger("lib.late")
+    late = logging.StreamHandler(sys.stderr)
+    log.addHandler(late)
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"h": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}},
+            "loggers": {"lib.other": {"handlers": ["h"], "propagate": False}},
+        }
+    )
+    log.warning("one")
+    logging.getLogger("lib.other").warning("two")
+    assert ["one", "two"] == [line["message"] for line in lines()]
+    assert "" == capfd.readouterr().err
+    loglane.reset()
+    assert [late] == log.handlers
+    log.removeHandler(late)
+    logging.getLogger("lib.other").handlers.clear()
+    logging.getLogger("lib.other").propagate = True
+
+
+def test_sqlalchemy_says_what_it_does_once(lines):
+    """`echo=True` puts a handler of its own on stdout, after `configure`."""
+    loglane.configure(service="orders")
+    engine = sqlalchemy.create_engine("sqlite://", echo=True)
+    with engine.connect() as connection, loglane.bound(trace_id="t1"):
+        connection.execute(sqlalchemy.text("SELECT 7"))
+    engine.dispose()
+    found = [line for line in lines() if line["message"] == "SELECT 7"]
+    assert [("sqlalchemy.engine.Engine", "info", "t1")] == [
+        (line["logger"], line["level"], line["trace_id"]) for line in found
+    ]
 
 
 def test_a_stream_of_the_apps_own_is_no_console(lines):
@@ -119,7 +160,7 @@ def test_warnings_are_lines(lines):
     loglane.configure()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = bridge._show_warning
+        warnings.showwarning = hooks.show_warning
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     (line,) = lines()
     assert ("warning", "py.warnings", "old", "DeprecationWarning") == tuple(
@@ -131,7 +172,7 @@ def test_an_exception_in_a_thread_is_a_line(lines, capfd):
     """With the thread's name, and nothing on stderr."""
     loglane.configure()
     # pytest's own hook would take the exception for a failure.
-    hook = bridge._thread_hook(threading.__excepthook__)
+    hook = hooks.thread_hook(threading.__excepthook__)
 
     def work():
         try:
@@ -144,7 +185,7 @@ def test_an_exception_in_a_thread_is_a_line(lines, capfd):
     thread.start()
     thread.join()
     (line,) = lines()
-    assert ("critical", bridge.UNCAUGHT, "worker-7") == tuple(
+    assert ("critical", hooks.UNCAUGHT, "worker-7") == tuple(
         line[name] for name in ("level", "message", "thread")
     )
     assert line["exception"].endswith("LookupError: gone")

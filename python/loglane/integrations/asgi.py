@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from loglane.bridge import take_over
 from loglane.integrations.access import MARKER, Access, Rules, make_rules
 from loglane.trace import TRACE_HEADER
 
@@ -59,9 +58,6 @@ class RequestLogMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; lifespan events pass through."""
         self._move_out(scope)
-        if scope["type"] == "lifespan":
-            # A server that was started after `configure` has put its own handlers in place.
-            take_over()
         kind = _EXCHANGES.get(scope["type"])
         if kind is None or MARKER in scope:
             await self._app(scope, receive, send)
