@@ -63,10 +63,14 @@ def install(
         _hook(state, logging.Logger, "addHandler", _adder(state, logging.Logger.addHandler))
     if capture_warnings:
         _hook(state, warnings, "showwarning", hooks.show_warning)
+
+    def is_current() -> bool:
+        return _installed is state
+
     if capture_exceptions:
-        _hook(state, sys, "excepthook", hooks.except_hook(sys.excepthook))
-        _hook(state, threading, "excepthook", hooks.thread_hook(threading.excepthook))
-        _hook(state, sys, "unraisablehook", hooks.unraisable_hook(sys.unraisablehook))
+        _hook(state, sys, "excepthook", hooks.except_hook(sys.excepthook, is_current))
+        _hook(state, threading, "excepthook", hooks.thread_hook(threading.excepthook, is_current))
+        _hook(state, sys, "unraisablehook", hooks.unraisable_hook(sys.unraisablehook, is_current))
 
 
 def set_threshold(number: int) -> None:
@@ -74,6 +78,13 @@ def set_threshold(number: int) -> None:
     root = logging.getLogger()
     if _installed is not None and _installed.handler in root.handlers:
         root.setLevel(number)
+
+
+def leave_unraisable() -> None:
+    """Give `sys.unraisablehook` back: at the interpreter's end Python calls its own alone."""
+    for place, name, before, ours in _installed.hooks if _installed is not None else ():
+        if name == "unraisablehook" and sys.unraisablehook is ours:
+            setattr(place, name, before)
 
 
 def uninstall() -> None:
@@ -136,7 +147,9 @@ def _writes_to_console(handler: logging.Handler) -> bool:
     behind: tuple[Any, ...] = getattr(getattr(handler, "listener", None), "handlers", ())
     if behind:
         return all(_writes_to_console(one) for one in behind)
-    if not isinstance(handler, logging.StreamHandler) or isinstance(handler, logging.FileHandler):
+    if isinstance(handler, logging.FileHandler):
         return False
+    # Rich's handler has a console instead of a stream.
+    stream = getattr(getattr(handler, "console", None), "file", getattr(handler, "stream", None))
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    return any(handler.stream is stream for stream in streams)
+    return stream is not None and any(stream is one for one in streams)

@@ -15,9 +15,16 @@ from loglane.trace import active_span, new_trace_id, valid_id
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_masker = Masker()
 # A carrier may come from a queue that others write to.
 _MAX_FIELDS = 64
 _MAX_TEXT = 1024
+
+
+def use_masker(masker: Masker) -> None:
+    """Say what must not leave the process; the pipeline does when it is configured."""
+    global _masker  # noqa: PLW0603 - one for the process, as the settings are
+    _masker = masker
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,18 +50,18 @@ class ContextThreadPoolExecutor(ThreadPoolExecutor):
 def context_carrier() -> dict[str, Any]:
     """Return the context for another process: a dict that JSON and pickle can hold.
 
-    Fields whose values are no text, number, boolean or None go as text; fields that masking hides
-    by their name stay here.
+    Fields whose values are no text, number, boolean or None go as text. Fields that masking hides
+    by their name stay here, and texts are masked.
     """
-    hides = Masker().hides
+    masker = _masker
     fields = dict(get_context())
     span = active_span()
     if span is not None:
         fields["trace_id"] = span[0]
     return {
-        name: value if type(value) in (str, int, float, bool, type(None)) else _text(value)
+        name: value if type(value) in (int, float, bool, type(None)) else masker.text(_text(value))
         for name, value in fields.items()
-        if not hides(name)
+        if not masker.hides(name)
     }
 
 

@@ -23,14 +23,16 @@ class Frame:
 
     Attributes:
         fields: The fields; nobody writes to this dict.
-        scopes: The `bound` blocks that are open around these fields.
+        scopes: The `bound` blocks that are open around these fields, each with the frame before.
         part: The fields as `owner` rendered them, kept here so that it goes when they go.
         owner: Who rendered them.
     """
 
     __slots__ = ("fields", "owner", "part", "scopes")
 
-    def __init__(self, fields: dict[str, Any], scopes: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self, fields: dict[str, Any], scopes: tuple[tuple[object, Frame], ...] = ()
+    ) -> None:
         self.fields = fields
         self.scopes = scopes
         self.part: bytes | None = None
@@ -80,15 +82,13 @@ class bound:  # noqa: N801 - used as a function: `with bound(...)` and `@bound(.
     show its fields to the consumer, as every context variable does (PEP 568 was not accepted).
     """
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         self._fields = fields
-        self._before: list[tuple[object, Frame]] = []
 
     def __enter__(self) -> None:
-        before, scope = _current.get(), object()
-        self._before.append((scope, before))
+        before = _current.get()
         fields = {**before.fields, **self._fields}
-        _current.set(Frame(fields, (*before.scopes, scope)))
+        _current.set(Frame(fields, (*before.scopes, (self, before))))
 
     def __exit__(
         self,
@@ -96,10 +96,11 @@ class bound:  # noqa: N801 - used as a function: `with bound(...)` and `@bound(.
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        scope, before = self._before.pop()
-        # A generator that is closed elsewhere ends here in a context that is not its own.
-        if scope in _current.get().scopes:
-            _current.set(before)
+        # A generator that is closed elsewhere ends here in a context that has no such scope.
+        for owner, before in reversed(_current.get().scopes):
+            if owner is self:
+                _current.set(before)
+                return
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Bind the fields for each call of a function."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -11,6 +14,7 @@ from structlog import DropEvent
 from loglane.entry import LEVEL_NUMBERS, Entry, ExcInfo, exc_info_of
 from loglane.fields import ERROR_LEVELS
 from loglane.flow import FlowControl
+from loglane.losses import Losses
 from loglane.masking import Masker
 from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
 from loglane.rendering import render
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 # Below the limit of a text in values.py, which keeps the head alone.
 _LONG = 50_000
+_REPORT_EVERY_S = 1.0
 Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any]]
 
 
@@ -36,8 +41,11 @@ class LineWriter(Protocol):
     def write(self, line: bytes) -> None:
         """Write one line; it ends with its newline."""
 
-    def reset_lock(self) -> None:
-        """Begin with a free lock, after a fork."""
+    def start_child(self) -> None:
+        """Begin anew after a fork."""
+
+    def hurry(self) -> None:
+        """Wait for nobody any more, because a signal ends the process."""
 
 
 class Engine:
@@ -62,14 +70,19 @@ class Engine:
         )
         levels: dict[str, float] = {level: rate for level, rate in sampling.levels.items()}  # noqa: C416
         self.sampler = Sampler(sampling.rate, levels, sampling.loggers)
-        self.lost: dict[str, int] = {}
-        self._reported: dict[str, int] = {}
+        self._next_report = 0.0
+        self._nested = threading.local()
         self.levels = {"console": LEVEL_NUMBERS[settings.level.console]}
         self.stdout = stdout
         self.console: ConsoleSink | None = None
         self.file: FileSink | None = None
         if stdout is None:
             self._open_sinks(in_container)
+        sinks = {"stdout": self.stdout, "console": self.console, "file": self.file}
+        self._sinks: dict[str, Any] = {
+            name: sink for name, sink in sinks.items() if sink is not None
+        }
+        self.losses = Losses(self._sinks)
 
     def _open_sinks(self, in_container: bool) -> None:
         settings = self.settings
@@ -96,24 +109,30 @@ class Engine:
         """Tell whether a line needs nothing but to be rendered and written to stdout."""
         only_stdout = self.stdout is not None and self.file is None
         extras = self.processors or self.settings.caller or self.sampler.active
-        return only_stdout and not extras
+        return only_stdout and not extras and not any(map(self.masker.hides, self.own))
 
-    def emit(self, entry: Entry) -> None:
-        """Take one log call to the sinks; never raises."""
+    def emit(self, entry: Entry) -> bool:
+        """Take one log call to the sinks; never raises.
+
+        Returns:
+            False when a sink could not write it, or a processor dropped it.
+        """
         try:
-            if self._is_wanted(entry):
-                self._write(entry)
-            if self.flow.has_pending:
+            lost = self.losses.total
+            written = not self._is_wanted(entry) or self._write(entry)
+            if time.monotonic() >= self._next_report:
                 self.report()
+            return written and lost == self.losses.total
         except Exception as error:  # noqa: BLE001 - a log call must never break the app
             self._give_up(entry, error)
+            return False
 
     def tick(self) -> None:
         """Report what is due; called about once a second while lines are written."""
         try:
             self.report()
         except Exception:  # noqa: BLE001 - a log call must never break the app
-            self._count("failed")
+            self.losses.fail()
 
     def report(self, everything: bool = False) -> None:
         """Write a line for each storm of errors that ended, and one for lines that were lost.
@@ -121,39 +140,48 @@ class Engine:
         Args:
             everything: Also for storms that go on, because the process ends.
         """
+        self._next_report = time.monotonic() + _REPORT_EVERY_S
+        # Whoever logs at that moment has nothing to do with these lines.
+        Context().run(self._report, everything)
+
+    def _report(self, everything: bool) -> None:
         for summary in self.flow.due(everything=everything):
             self._write(summary_entry(summary))
-        lost = self.lost_counts()
-        new = {name: n - self._reported.get(name, 0) for name, n in lost.items()}
-        if any(new.values()):
-            self._reported = lost
-            fields = {"lost": {name: n for name, n in new.items() if n}}
-            self._write(Entry("warning", "loglane", "log lines were lost", fields=fields))
-
-    def lost_counts(self) -> dict[str, int]:
-        """Return how many lines each sink could not write, and how many failed on the way."""
-        sinks = {"stdout": self.stdout, "console": self.console, "file": self.file}
-        counts = {name: sink.dropped for name, sink in sinks.items() if sink is not None}
-        return {**counts, **self.lost}
+        new, counts, total = self.losses.untold(), self.losses.counts(), self.losses.total
+        if not new:
+            return
+        fields: dict[str, Any] = {"lost": new}
+        if self.file is not None and self.file.problem:
+            fields["problem"] = self.file.problem
+        self._write(Entry("warning", "loglane", "log lines were lost", fields=fields))
+        if self.losses.total == total:
+            self.losses.tell(counts)
+        else:
+            self.losses.go_back(counts)
 
     def start_child(self) -> None:
         """Begin anew after a fork: free locks, and no counts that the parent reports."""
         self.flow.reset_lock()
         self.sampler.reset_lock()
-        self._reported = self.lost_counts()
-        if self.stdout is not None:
-            self.stdout.reset_lock()
-        if self.console is not None:
-            self.console.reset_lock()
-        if self.file is not None:
-            self.file.reopen_after_fork()
+        self._nested = threading.local()
+        for sink in self._sinks.values():
+            sink.start_child()
+        self.losses.tell(self.losses.counts())
 
-    def flush(self) -> None:
-        """Write what is pending, because the process may end; never raises."""
+    def flush(self, hurry: bool = False) -> None:
+        """Write what is pending, because the process may end; never raises.
+
+        Args:
+            hurry: A signal ends it: wait for nobody, and write what a write below us has begun.
+        """
         try:
+            for sink in self._sinks.values() if hurry else ():
+                sink.hurry()
             self.report(everything=True)
+            if hurry and self.file is not None:
+                self.file.drain()
         except Exception:  # noqa: BLE001 - the end of a process must go on
-            self._count("failed")
+            self.losses.fail()
 
     def close(self) -> None:
         """Write what is pending and close the file."""
@@ -176,33 +204,48 @@ class Engine:
         trace_id = trace_fields().get("trace_id")
         return self.sampler.keep(entry.level, entry.logger, None if not trace_id else str(trace_id))
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: Entry) -> bool:
         exc_info = exc_info_of(entry.fields.get("exc_info"))
-        record = build_record(entry, exc_info, self.static, self.settings.caller)
+        record = build_record(
+            entry,
+            exc_info,
+            self.static,
+            hides=self.masker.hides,
+            wants_place=self.settings.caller,
+        )
+        text = record.get("exception")
         if self.processors:
             processed = self._process(entry, record)
             if processed is None:
-                return
+                return False
             record = processed
-        text = record.get("exception")
-        if text is None:
+        # The console draws the exception anew, unless a processor has had a hand in it.
+        if text is None or record.get("exception") is not text:
             exc_info = None
         elif isinstance(text, str) and len(text) > _LONG:
             # Masked before it is cut: half of a credential is not recognised.
             record["exception"] = _middle_cut(self.masker.text(text))
         self._deliver(entry.level, record, exc_info)
+        return True
 
     def _process(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any] | None:
         """Run the user's processors over the record, in structlog's form; None drops the line."""
+        if getattr(self._nested, "inside", False):
+            # A processor that logs: its line must not go through it again.
+            return record
         event = {"event": record.pop("message"), **record}
-        for processor in self.processors:
-            try:
-                event = dict(processor(None, entry.level, dict(event)))
-            except DropEvent:
-                return None
-            except Exception as error:  # noqa: BLE001 - the line is written without that processor
-                name = getattr(processor, "__qualname__", type(processor).__name__)
-                event["processor_error"] = f"{name}: {type(error).__name__}: {error}"
+        self._nested.inside = True
+        try:
+            for processor in self.processors:
+                try:
+                    event = dict(processor(None, entry.level, dict(event)))
+                except DropEvent:
+                    return None
+                except Exception as error:  # noqa: BLE001 - the line is written without it
+                    name = getattr(processor, "__qualname__", type(processor).__name__)
+                    event["processor_error"] = f"{name}: {type(error).__name__}: {error}"
+        finally:
+            self._nested.inside = False
         first = {name: event.pop(name) for name in OWN[:2] if name in event}
         return {**first, "message": event.pop("event", ""), **event}
 
@@ -224,15 +267,12 @@ class Engine:
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
         """Write what can be said of a call that failed on its way."""
-        self._count("failed")
+        self.losses.fail()
         try:
             record = begin_record(entry, entry.event, self.static)
             self._deliver(entry.level, {**record, "logging_error": type(error).__name__})
         except Exception:  # noqa: BLE001, S110 - it is counted, and there is no other way to tell
             pass
-
-    def _count(self, reason: str) -> None:
-        self.lost[reason] = self.lost.get(reason, 0) + 1
 
 
 def _middle_cut(text: str) -> str:

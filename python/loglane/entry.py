@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 from loglane.fields import LEVELS
+from loglane.masking import MASK
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -59,16 +60,25 @@ def level_of(number: int) -> str:
     return LEVELS[min(max(number // 10, 1), len(LEVELS)) - 1]
 
 
-def format_message(event: Any, args: tuple[Any, ...]) -> tuple[Any, str | None]:
+def format_message(
+    event: Any, args: tuple[Any, ...], hides: Callable[[object], bool]
+) -> tuple[Any, str | None]:
     """Put the arguments into a template, as stdlib logging does.
+
+    Args:
+        event: The template.
+        args: Its values; one dict alone fills named places, `%(name)s`.
+        hides: Tells which names of that dict are hidden.
 
     Returns:
         The message, and what went wrong when the arguments do not fit the template.
     """
     if not args:
         return event, None
-    values = args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args
     try:
+        values = args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args
+        if type(values) is dict:
+            values = {name: MASK if hides(name) else value for name, value in values.items()}
         return event % values, None
     except Exception as error:  # noqa: BLE001 - a wrong template must not reach the log call
         return event, f"{type(error).__name__}: the arguments do not fit the message"
@@ -76,14 +86,16 @@ def format_message(event: Any, args: tuple[Any, ...]) -> tuple[Any, str | None]:
 
 def exc_info_of(given: Any) -> ExcInfo | None:
     """Return the exception that `exc_info=` means: an exception, a triple, or anything true."""
-    if isinstance(given, BaseException):
-        return type(given), given, given.__traceback__
-    if isinstance(given, tuple):
-        return given if len(given) == 3 and isinstance(given[1], BaseException) else None
-    if given:
-        current = sys.exc_info()
-        return None if current[0] is None or current[1] is None else current
-    return None
+    try:
+        if isinstance(given, BaseException):
+            return type(given), given, given.__traceback__
+        if isinstance(given, tuple):
+            return given if len(given) == 3 and isinstance(given[1], BaseException) else None
+        wanted = bool(given)
+    except Exception:  # noqa: BLE001 - a value's own bug must not reach the log call
+        return None
+    current = sys.exc_info()
+    return None if not wanted or current[0] is None or current[1] is None else current
 
 
 def find_caller() -> tuple[str, int]:

@@ -38,6 +38,7 @@ _MAX_NAMES = 4096
 _MAX_MESSAGES = 4096
 _MAX_MESSAGE = 256
 _MAX_NAME = 64
+_MAX_LINE = 60_000
 
 
 class Named(Protocol):
@@ -113,7 +114,7 @@ class Parts:
             context = self._fragment(context_fields)
         elif frame.owner is not self:
             context = self.of_context(frame)
-        message, problem = format_message(event, args)
+        message, problem = format_message(event, args, self.engine.masker.hides)
         if (
             head is None
             or context is None
@@ -141,13 +142,15 @@ class Parts:
         for name in fields:
             if name in self.free:
                 continue
-            if not name.isascii() or len(name) > _MAX_NAME:
-                # It may become another name on its way.
+            if not _keeps_its_form(name):
                 return False
             if name not in self._bound and not self.engine.masker.hides(name):
                 if len(self.free) >= _MAX_NAMES:
                     self.free.clear()
                 self.free.add(name)
+                if name in self._bound:
+                    # Another thread has bound it meanwhile.
+                    self.free.discard(name)
         return True
 
     def _fragment(self, fields: _Fields) -> bytes | None:
@@ -158,7 +161,8 @@ class Parts:
         # From now on a call's field of that name has to be looked at.
         self._bound.update(fields)
         self.free.difference_update(fields)
-        if any(map(self.engine.masker.hides, fields)):
+        hides = self.engine.masker.hides
+        if not all(_keeps_its_form(name) and not hides(name) for name in fields):
             return None
         try:
             rendered = orjson.dumps(fields, option=_PLAIN)[1:-1]
@@ -167,18 +171,47 @@ class Parts:
         return None if self.needs_a_look(rendered, len(fields)) else rendered + b","
 
 
-def make_method(parts: Parts, level: str) -> Callable[..., None]:
-    """Return the method of `Logger` for one level."""
+class Generation:
+    """What `configure` and `set_level` put in place together; stale when the next one is there."""
+
+    __slots__ = ("stale",)
+
+    def __init__(self) -> None:
+        self.stale = False
+
+
+def make_nothing(generation: Generation, again: Callable[..., None]) -> Callable[..., None]:
+    """Return the method of `Logger` for a level that is off.
+
+    Args:
+        generation: What the method belongs to.
+        again: Calls the method that is in force now.
+    """
+
+    def method(self: Named, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        if generation.stale:
+            again(self, event, *args, **fields)
+
+    return method
+
+
+def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
+    parts: Parts, level: str, generation: Generation, again: Callable[..., None]
+) -> Callable[..., None]:
+    """Return the method of `Logger` for one level; the arguments are those of `make_nothing`."""
     engine = parts.engine
     assert engine.stdout is not None  # noqa: S101 - what Engine.is_plain says
-    write, limit = engine.stdout.write, engine.settings.max_line_bytes
+    # A text that is too long is cut by the longest way.
+    write, limit = engine.stdout.write, min(engine.settings.max_line_bytes, _MAX_LINE)
     free, modules, digits, needs_a_look = parts.free, sys.modules, _DIGITS, parts.needs_a_look
     dumps, time_ns, join = orjson.dumps, time.time_ns, b"".join
     middle = f'Z","level":"{level}","message":'.encode()
     messages: dict[str, bytes] = {}
-    admit = engine.flow.admit if level in ERROR_LEVELS else None
 
     def method(self: Named, event: Any = "", /, *args: Any, **fields: Any) -> None:
+        if generation.stale:
+            again(self, event, *args, **fields)
+            return
         line = None
         try:
             frame, own = current_frame(), self.frame
@@ -219,10 +252,17 @@ def make_method(parts: Parts, level: str) -> Callable[..., None]:
             pass
         if line is None or len(line) > limit:
             engine.emit(Entry(level, self.name, event, args, fields, self.frame.fields))
-        elif admit is None or admit(self.name, level, event, None):
+        elif level not in ERROR_LEVELS or _admitted(engine, self.name, level, event):
             write(line)
 
     return method
+
+
+def _admitted(engine: Engine, logger: str, level: str, event: str) -> bool:
+    try:
+        return engine.flow.admit(logger, level, event, None)
+    except Exception:  # noqa: BLE001 - an odd message is no reason to lose it
+        return True
 
 
 def _keep_message(
@@ -238,6 +278,11 @@ def _keep_message(
     if len(message) <= _MAX_MESSAGE:
         messages[event] = message
     return message
+
+
+def _keeps_its_form(name: str) -> bool:
+    """Tell whether a field's name is written as it is; others may become another one's."""
+    return name.isascii() and len(name) <= _MAX_NAME
 
 
 def _has_line_break(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from loglane.context import Frame
 from loglane.engine import Engine
 from loglane.entry import LEVEL_NUMBERS, Entry, level_of
-from loglane.fastpath import Parts, make_method
+from loglane.fastpath import Generation, Parts, make_method, make_nothing
 
 _ALIASES = {"warning": ("warn",), "critical": ("fatal",), "info": ("msg",)}
 
@@ -25,7 +25,7 @@ class Logger:
     __slots__ = ("frame", "name")
 
     def __init__(self, name: str, fields: dict[str, Any] | None = None) -> None:
-        self.name = name
+        self.name = name if type(name) is str else str(name)
         self.frame = Frame(fields or {})
 
     def __repr__(self) -> str:
@@ -41,7 +41,7 @@ class Logger:
     def __reduce__(self) -> tuple[Any, ...]:
         return Logger, (self.name, self.frame.fields)
 
-    def bind(self, **fields: Any) -> Logger:
+    def bind(self, /, **fields: Any) -> Logger:
         """Return a logger with these fields added."""
         return Logger(self.name, {**self.frame.fields, **fields})
 
@@ -60,7 +60,7 @@ class Logger:
         """Return a logger without these fields; those that are not bound are ignored."""
         return Logger(self.name, {k: v for k, v in self.frame.fields.items() if k not in names})
 
-    def new(self, **fields: Any) -> Logger:
+    def new(self, /, **fields: Any) -> Logger:
         """Return a logger with these fields and no others."""
         return Logger(self.name, fields)
 
@@ -135,11 +135,9 @@ class Logger:
 
 _PLAIN_METHODS = {level: Logger.__dict__[level] for level in LEVEL_NUMBERS}
 _active: Engine | None = None
+_generation = Generation()
 _make_default: Callable[[], Engine]
-
-
-def _nothing(_self: Logger, _event: Any = "", /, *_args: Any, **_fields: Any) -> None:
-    return None
+_complained = False
 
 
 def use_engine(engine: Engine | None) -> None:
@@ -157,16 +155,28 @@ def on_first_use(make: Callable[[], Engine]) -> None:
 
 def refresh() -> None:
     """Put the methods in place that the engine and its levels ask for."""
+    global _generation  # noqa: PLW0603 - the methods in force
+    # Methods that somebody took from a logger before (`info = log.info`) find the new ones.
+    _generation.stale = True
+    _generation = generation = Generation()
     engine = _active
     parts = Parts(engine) if engine is not None and engine.is_plain else None
     for level, number in LEVEL_NUMBERS.items():
         method = _PLAIN_METHODS[level]
+        again = _again(level)
         if engine is not None and number < engine.threshold:
-            method = _nothing
+            method = make_nothing(generation, again)
         elif parts is not None:
-            method = make_method(parts, level)
+            method = make_method(parts, level, generation, again)
         for name in (level, *_ALIASES.get(level, ())):
             setattr(Logger, name, method)
+
+
+def _again(level: str) -> Callable[..., None]:
+    def call(logger: Logger, event: Any, *args: Any, **fields: Any) -> None:
+        getattr(Logger, level)(logger, event, *args, **fields)
+
+    return call
 
 
 def active_engine() -> Engine | None:
@@ -183,15 +193,32 @@ def wants_place() -> bool:
     return _active is not None and _active.settings.caller
 
 
-def emit(entry: Entry) -> None:
-    """Write a line that was put together elsewhere, as the bridge to stdlib logging does."""
-    _engine().emit(entry)
+def emit(entry: Entry) -> bool:
+    """Write a line that was put together elsewhere, as the bridge to stdlib logging does.
+
+    Returns:
+        False when no sink could write it, or a processor dropped it.
+    """
+    try:
+        engine = _engine()
+    except Exception as error:  # noqa: BLE001 - a log call must never break the app
+        _complain(error)
+        return False
+    return engine.emit(entry)
+
+
+def _complain(error: Exception) -> None:
+    """Say once, on stderr, that there is no way to log."""
+    global _complained  # noqa: PLW0603 - once is enough
+    if not _complained and sys.stderr is not None:
+        _complained = True
+        print(f"loglane cannot start, lines are lost: {error}", file=sys.stderr)  # noqa: T201
 
 
 def _emit(
     level: str, logger: Logger, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
 ) -> None:
-    _engine().emit(Entry(level, logger.name, event, args, fields, logger.frame.fields))
+    emit(Entry(level, logger.name, event, args, fields, logger.frame.fields))
 
 
 def _level_name(level: int | str) -> str:
@@ -199,4 +226,4 @@ def _level_name(level: int | str) -> str:
         name = level.lower()
         name = {"warn": "warning", "fatal": "critical", "notset": "debug"}.get(name, name)
         return name if name in LEVEL_NUMBERS else "info"
-    return level_of(level)
+    return level_of(level) if isinstance(level, int) else "info"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
 from loglane import bridge, lifecycle, logger
+from loglane.carry import use_masker
+from loglane.children import inherited, leave_for_children
 from loglane.engine import Engine, Processor
 from loglane.entry import LEVEL_NUMBERS
 from loglane.logger import Logger
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 _structlog_before: dict[str, Any] | None = None
-# How a process that multiprocessing spawned learns what its parent configured.
-_INHERITED = "LOGLANE_INHERITED"
 
 
 def configure(
@@ -57,9 +56,9 @@ def configure(
     loaded = load_settings(overrides, config_file=config_file, on_error=on_error)
     settings = loaded.settings
     with _lock:
-        engine = Engine(settings, _is_container_mode(settings), processors)
-        activate(engine)
-        _leave_for_children(overrides, config_file)
+        activate(_make_engine(settings, processors))
+        given = {**overrides, "config_file": config_file, "processors": tuple(processors)}
+        leave_for_children(given)
     for problem in loaded.problems:
         get_logger("loglane").warning("wrong setting, a default is used", problem=str(problem))
     return settings
@@ -69,24 +68,48 @@ def reset() -> None:
     """Go back to before `configure`: hooks, handlers and structlog as they were."""
     with _lock:
         deactivate()
-        os.environ.pop(_INHERITED, None)
+        leave_for_children(None)
 
 
-def activate(engine: Engine) -> None:
-    """Let everything go through this engine, in place of the one before."""
+def activate(engine: Engine, root_level: int | None = None) -> None:
+    """Let everything go through this engine, in place of the one before.
+
+    Args:
+        engine: The engine.
+        root_level: Level of stdlib's root logger; by default the lowest that the engine writes.
+    """
     with _lock:
         deactivate()
         logger.use_engine(engine)
         settings = engine.settings
         bridge.install(
-            threshold=engine.threshold,
+            threshold=engine.threshold if root_level is None else root_level,
             loggers={name: LEVEL_NUMBERS[level] for name, level in settings.loggers.items()},
             capture_logging=settings.capture.logging,
             capture_warnings=settings.capture.warnings,
             capture_exceptions=settings.capture.exceptions,
         )
-        lifecycle.install()
+        use_masker(engine.masker)
+        lifecycle.install(_start_child, bridge.leave_unraisable)
         _take_structlog()
+
+
+def use_engines_of(make: Callable[[Settings, Sequence[Processor]], Engine] | None) -> None:
+    """Let `configure` make its engines so, as tests do; None goes back to the usual ones."""
+    global _make_engine  # noqa: PLW0603 - as everything here, there is one in the process
+    _make_engine = make or _usual_engine
+
+
+def _usual_engine(settings: Settings, processors: Sequence[Processor]) -> Engine:
+    return Engine(settings, _is_container_mode(settings), processors)
+
+
+_make_engine: Callable[[Settings, Sequence[Processor]], Engine] = _usual_engine
+
+
+def _start_child() -> None:
+    global _lock  # noqa: PLW0603 - another thread may have held it when the process forked
+    _lock = threading.RLock()
 
 
 def deactivate() -> None:
@@ -151,14 +174,14 @@ def get_lost_counts() -> dict[str, int]:
     """Return how many lines were not written, by reason: a sink, `failed`, `sampled.<level>`."""
     engine = _ensure_engine()
     sampled = {f"sampled.{level}": count for level, count in engine.sampler.dropped.items()}
-    return {**engine.lost_counts(), **sampled}
+    return {**engine.losses.counts(), **sampled}
 
 
 def _ensure_engine() -> Engine:
     with _lock:
         engine = logger.active_engine()
         if engine is None:
-            configure(on_error="defaults", **_inherited())
+            configure(**{**inherited(), "on_error": "defaults"})
             engine = logger.active_engine()
         assert engine is not None  # noqa: S101 - configure has just made it
         return engine
@@ -198,21 +221,3 @@ def _give_structlog_back() -> None:
 
 def _wrap_structlog(name: str, *, context: Any, **_unused: Any) -> Logger:
     return Logger(name, dict(context))
-
-
-def _leave_for_children(overrides: dict[str, Any], config_file: Any) -> None:
-    given = {**overrides, "config_file": None if config_file is None else str(config_file)}
-    try:
-        os.environ[_INHERITED] = json.dumps({"pid": os.getpid(), "given": given})
-    except (TypeError, ValueError):
-        os.environ.pop(_INHERITED, None)
-
-
-def _inherited() -> dict[str, Any]:
-    """Return what the parent gave to `configure`, in a process that multiprocessing spawned."""
-    process = sys.modules.get("multiprocessing.process")
-    parent = process.parent_process() if process is not None else None
-    if parent is None or _INHERITED not in os.environ:
-        return {}
-    found = json.loads(os.environ[_INHERITED])
-    return dict(found["given"]) if found.get("pid") == parent.pid else {}

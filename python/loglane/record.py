@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -36,7 +36,12 @@ def begin_record(entry: Entry, message: Any, static: Mapping[str, Any]) -> dict[
 
 
 def build_record(
-    entry: Entry, exc_info: ExcInfo | None, static: Mapping[str, Any], wants_place: bool
+    entry: Entry,
+    exc_info: ExcInfo | None,
+    static: Mapping[str, Any],
+    *,
+    hides: Callable[[object], bool],
+    wants_place: bool,
 ) -> dict[str, Any]:
     """Put the fields of a line together.
 
@@ -44,14 +49,14 @@ def build_record(
         entry: The call.
         exc_info: The exception that the line is about, if any.
         static: Fields that are the same on every line.
+        hides: Tells which names are hidden.
         wants_place: Whether the line says which module and line wrote it.
 
     Returns:
         Own fields, then the logger's, the context's and the call's, then the exception.
     """
-    message, problem = format_message(entry.event, entry.args)
+    message, problem = format_message(entry.event, entry.args, hides)
     record = begin_record(entry, message, static)
-    own = {*OWN, *static}
     if problem:
         record |= {"args": entry.args, "message_error": problem}
     if wants_place:
@@ -61,7 +66,10 @@ def build_record(
     given.pop("exc_info", None)
     stack = given.pop("stack_info", None)
     for name, value in given.items():
-        record[f"{name}_" if name in own else name] = value
+        free = name
+        while free in record:
+            free += "_"
+        record[free] = value
     if stack:
         record["stack"] = stack if isinstance(stack, str) else format_stack()
     if exc_info is not None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from loglane.entry import Entry, level_of
@@ -68,6 +69,7 @@ def _is_usual(record: logging.LogRecord) -> bool:
     return (
         record.__dict__.keys() <= _STANDARD
         and not (record.exc_info or record.stack_info)
+        and isinstance(record.msg, str)
         and isinstance(record.args, (tuple, type(None)))
         and record.name != _ACCESS
         and abs(time.time() - record.created) < _MOMENT_S
@@ -86,7 +88,7 @@ def _logger(name: str) -> Logger:
 
 def _entry(record: logging.LogRecord) -> Entry:
     fields = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-    event, args = record.msg, record.args
+    event, args = _message(record.msg), record.args
     if record.exc_info:
         fields["exc_info"] = record.exc_info
     if record.stack_info:
@@ -96,12 +98,21 @@ def _entry(record: logging.LogRecord) -> Entry:
     return Entry(
         level_of(record.levelno),
         record.name,
-        event if isinstance(event, str) or not args else str(event),
+        event,
         args if isinstance(args, tuple) else (args,) if args else (),
         fields,
         time_ns=int(record.created * 1e9),
         place=(record.module, record.lineno),
     )
+
+
+def _message(message: Any) -> Any:
+    """Return the text of an object made to be a message, as stdlib logging does."""
+    kept = (str, Mapping, list, tuple, BaseException)
+    kind: Any = type(message)
+    if isinstance(message, kept) or kind.__str__ is object.__str__:
+        return message
+    return str(message)
 
 
 def _access_fields(args: tuple[Any, ...]) -> dict[str, Any]:

@@ -7,14 +7,18 @@ the settings that were in force before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from loglane import context, logger, pipeline
-from loglane.engine import Engine
+from loglane.engine import Engine, Processor
+from loglane.entry import LEVEL_NUMBERS
+
+if TYPE_CHECKING:
+    from loglane.settings import Settings
 
 Entry = dict[str, Any]
 
@@ -37,8 +41,11 @@ class LogCapture:
         """Take one line, as a sink does."""
         self.lines.append(line)
 
-    def reset_lock(self) -> None:
+    def start_child(self) -> None:
         """Do nothing: a list needs no lock."""
+
+    def hurry(self) -> None:
+        """Do nothing: a list waits for nobody."""
 
     @property
     def entries(self) -> list[Entry]:
@@ -114,16 +121,32 @@ def capturing() -> Iterator[LogCapture]:
         settings = load_settings({}, on_error="defaults").settings
     else:
         settings = before.settings
-    every_error = settings.flow_control.model_copy(update={"enabled": False})
-    every_level = settings.level.model_copy(update={"console": "debug"})
-    changed = settings.model_copy(update={"flow_control": every_error, "level": every_level})
-    capture = LogCapture()
     processors = () if before is None else before.processors
-    pipeline.activate(Engine(changed, True, processors, stdout=capture))
+    capture = LogCapture()
+
+    def make_engine(settings: Settings, processors: Sequence[Processor]) -> Engine:
+        return Engine(_everything(settings), True, processors, stdout=capture)
+
+    # An app that configures within the test is captured as well.
+    pipeline.use_engines_of(make_engine)
+    # Libraries stay at the app's level: nobody wants to see asyncio's debug lines in a test.
+    level = LEVEL_NUMBERS[settings.level.console]
+    pipeline.activate(make_engine(settings, processors), root_level=level)
     try:
         yield capture
     finally:
+        pipeline.use_engines_of(None)
         _go_back(before)
+
+
+def _everything(settings: Settings) -> Settings:
+    """Return settings by which nothing is left out."""
+    changed = {
+        "flow_control": settings.flow_control.model_copy(update={"enabled": False}),
+        "sampling": settings.sampling.model_copy(update={"rate": 1.0, "levels": {}, "loggers": {}}),
+        "level": settings.level.model_copy(update={"console": "debug"}),
+    }
+    return settings.model_copy(update=changed)
 
 
 def _go_back(engine: Engine | None) -> None:

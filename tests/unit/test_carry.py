@@ -122,3 +122,10 @@ def test_a_hostile_carrier_is_cut_down():
     assert "nested" not in found
     assert 1 not in found
     assert "\n" not in found["trace_id"]
+
+
+def test_carrier_obeys_the_settings(lines):
+    """Names that the app hides stay, those that it does not hide go, and texts are masked."""
+    loglane.configure(mask_fields=["iban", "!token"])
+    bind_context(iban="DE1", token="t", dsn="postgres://u:hunter2@h/x")
+    assert {"token": "t", "dsn": "postgres://***@h/x"} == loglane.context_carrier()

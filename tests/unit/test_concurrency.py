@@ -202,6 +202,54 @@ if __name__ == "__main__":
 """
 
 
+NESTED = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+import loglane
+
+def say(number):
+    loglane.get_logger("worker").info("mine", number=number, iban="DE1")
+    for _ in range(3):
+        loglane.get_logger("worker").error("failed")
+
+def spawn_again():
+    child = multiprocessing.get_context("spawn").Process(target=say, args=(1,))
+    child.start()
+    child.join()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    context.Process(target=int).start()
+    loglane.configure(mode="container", service="parent", mask_fields={{"iban"}},
+                      local={{"file_path": Path("x")}}, processors=[lambda *a: a[2]],
+                      flow_control={{"first": 1, "every": 1000}})
+    child = context.Process(target=spawn_again)
+    child.start()
+    child.join()
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        pool.submit(say, 2).result()
+    child = multiprocessing.get_context("fork").Process(target=say, args=(3,))
+    child.start()
+    child.join()
+"""
+
+
+def test_children_of_children_and_pools_have_the_settings_too(tmp_path):
+    """What is no JSON, a fork server from before, a spawn in a spawn; and their summaries."""
+    program = tmp_path / "program.py"
+    program.write_text(NESTED.replace("{{", "{").replace("}}", "}"))
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [line for line in found if line["message"] == "mine"]
+    assert [1, 2, 3] == [line["number"] for line in lines]
+    assert {("parent", "***")} == {(line["service"], line["iban"]) for line in lines}
+    assert [2, 2, 2] == [line["suppressed"] for line in found if "suppressed" in line]
+
+
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_children_of_multiprocessing_have_the_parents_settings(tmp_path, method):
     """Fork, spawn and forkserver: the child did not configure, and its lines are the service's."""

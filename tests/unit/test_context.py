@@ -200,3 +200,24 @@ def test_clear_inside_a_block_lasts_until_its_end():
         clear_context()
         inside = dict(get_context())
     assert ({}, {"a": 1}) == (inside, get_context())
+
+
+def test_one_block_object_serves_several_tasks():
+    """Two tasks in the same `with_trace_id` object leave nothing behind."""
+    block = bound(trace_id="shared")
+
+    async def task(delay):
+        with block:
+            await asyncio.sleep(delay)
+        return dict(get_context())
+
+    async def main():
+        return await asyncio.gather(task(0.02), task(0.0), task(0.01))
+
+    assert [{}, {}, {}] == asyncio.run(main())
+
+
+def test_any_name_can_be_bound():
+    """A field from elsewhere may be called `self`."""
+    with bound(self=1):
+        assert {"self": 1} == get_context()

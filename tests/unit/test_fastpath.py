@@ -14,7 +14,7 @@ import loglane
 from loglane import logger
 from loglane.engine import Engine
 from loglane.entry import Entry
-from loglane.fastpath import Parts, make_method
+from loglane.fastpath import Generation, Parts, make_method
 from loglane.settings import load_settings
 from loglane.testing import LogCapture
 
@@ -45,13 +45,21 @@ values = st.one_of(
 fields = st.dictionaries(names, values, max_size=4)
 
 
+def unused(*_args, **_fields):
+    raise AssertionError("there is no later generation")
+
+
+def method_of(engine):
+    return make_method(Parts(engine), "info", Generation(), unused)
+
+
 class _Both:
     """An engine whose lines are kept, and the two ways into it."""
 
     def __init__(self) -> None:
         self.capture = LogCapture()
         self.engine = Engine(SETTINGS, True, stdout=self.capture)
-        self.short = make_method(Parts(self.engine), "info")
+        self.short = method_of(self.engine)
 
     def lines(self, log, event, args, given_fields) -> list[dict[str, object]]:
         self.capture.clear()
@@ -87,7 +95,7 @@ def emitted(monkeypatch):
     emit = BOTH.engine.emit
     monkeypatch.setattr(Engine, "emit", lambda _engine, entry: (count.append(entry), emit(entry)))
     engine = Engine(SETTINGS, True, stdout=LogCapture())
-    return count, make_method(Parts(engine), "info"), engine.stdout
+    return count, method_of(engine), engine.stdout
 
 
 def test_plain_lines_go_the_short_way(emitted):
@@ -105,7 +113,7 @@ def test_caches_are_bounded():
     """A flood of different names and messages does not grow memory."""
     engine = Engine(SETTINGS, True, stdout=LogCapture())
     parts = Parts(engine)
-    method = make_method(parts, "info")
+    method = make_method(parts, "info", Generation(), unused)
     log = logger.Logger("shop")
     for number in range(10_000):
         method(log, f"message {number}", **{f"name{number}": number})

@@ -111,3 +111,110 @@ def test_sigterm_is_given_back(lines):
     loglane.reset()
     assert before == signal.getsignal(signal.SIGTERM)
     assert before != during
+
+
+def test_an_app_that_calls_the_handler_before_it_still_ends():
+    """Handlers that chain, and a second configure above them: no circle."""
+    code = """
+import signal, os, loglane
+loglane.configure(mode="container")
+before = signal.getsignal(signal.SIGTERM)
+def own(number, frame):
+    loglane.get_logger("x").info("own")
+    before(number, frame)
+signal.signal(signal.SIGTERM, own)
+loglane.configure(mode="container")
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    returned, found, stderr = run(code)
+    assert (-signal.SIGTERM, ["own"], "") == (
+        returned,
+        [line["message"] for line in found],
+        stderr,
+    )
+
+
+def test_sigterm_does_not_wait_for_a_reader_that_has_stopped():
+    """A thread is stuck in a write to a full pipe; the process ends all the same."""
+    program = (
+        STORM
+        + """
+import threading
+def fill():
+    while True:
+        log.info("x" * 10_000)
+threading.Thread(target=fill, daemon=True).start()
+print("ready", file=sys.stderr, flush=True)
+signal.pause()
+"""
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        process.stderr.readline()
+        # The pipe is full when nothing more can be said of the reader.
+        while len(_unread(process.stdout)) < 60_000:
+            pass
+        process.terminate()
+        assert -signal.SIGTERM == process.wait(30)
+
+
+def _unread(pipe) -> bytes:
+    import array
+    import fcntl
+    import termios
+
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
+    return bytes(count[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_may_ask_for_counts_and_change_levels():
+    """Locks that a thread of the parent held do not stop the child."""
+    code = """
+import loglane, os, threading
+loglane.configure(mode="container")
+stop = threading.Event()
+def poll():
+    while not stop.is_set():
+        loglane.get_error_stats()
+        loglane.set_level("info")
+threads = [threading.Thread(target=poll) for _ in range(2)]
+for thread in threads: thread.start()
+for _ in range(20):
+    pid = os.fork()
+    if not pid:
+        loglane.get_error_stats(); loglane.set_level("debug"); loglane.get_lost_counts()
+        os._exit(0)
+    os.waitpid(pid, 0)
+stop.set()
+for thread in threads: thread.join()
+"""
+    assert 0 == run("import warnings; warnings.simplefilter('ignore')" + code)[0]
+
+
+def test_an_error_in_a_destructor_at_the_very_end_is_seen():
+    """When the interpreter goes down only its own hook is called, and that is put back."""
+    code = """
+import loglane, sys
+loglane.configure(mode="container")
+class Late:
+    def __del__(self):
+        raise ValueError("late")
+late = Late()
+"""
+    _, found, stderr = run(code)
+    assert "ValueError: late" in stderr + str(found)
+
+
+def test_a_crash_without_a_stdout_is_seen_on_stderr():
+    """When the line cannot be written, Python's traceback is."""
+    code = (
+        "import loglane, sys\nloglane.configure(mode='container')\n"
+        "sys.stdout.close()\nraise ValueError('crash')"
+    )
+    returned, _, stderr = run(code)
+    assert 1 == returned
+    assert "ValueError: crash" in stderr

@@ -111,3 +111,17 @@ def test_plugin_restores_context_and_settings_between_tests(pytester):
     )
     # Another process: the plugin of this one would be registered twice.
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=5)
+
+
+def test_an_app_that_configures_within_the_test_is_captured(log_capture):
+    """As when the test imports the app for the first time; its sampling does not count."""
+    loglane.configure(mode="container", service="orders", sampling={"rate": 0.0}, level="error")
+    CACHED.info("m")
+    assert [("m", "orders")] == [(e["message"], e["service"]) for e in log_capture.entries]
+
+
+def test_debug_lines_of_libraries_are_not_captured(log_capture):
+    """Asyncio's `Using selector` is nobody's business."""
+    logging.getLogger("lib").debug("no")
+    CACHED.debug("yes")
+    assert ["yes"] == log_capture.messages

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -35,6 +36,8 @@ _LEVEL_STYLES = {
 }
 _BOLD, _DIM, _KEY, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 
+_HURRY_S = 0.5
+
 
 class ConsoleSink:
     """Writes readable lines to whatever `sys.stdout` is at that moment; nothing is raised.
@@ -49,15 +52,21 @@ class ConsoleSink:
 
     def __init__(self, colors: bool | None = None) -> None:
         self.dropped = 0
-        self.reset_lock()
+        self.start_child()
         self._colors = colors
         self._out: Any = None
         self._colored = False
 
-    def reset_lock(self) -> None:
-        """Begin with a free lock; another thread may have held it when the process forked."""
+    def start_child(self) -> None:
+        """Begin anew after a fork, when another thread may have held the lock."""
         self._lock = threading.RLock()
-        self._writing = False
+        self._wait_s = -1.0
+        self._writing = self._following = False
+        self._texts: deque[tuple[Any, str]] = deque()
+
+    def hurry(self) -> None:
+        """Wait but shortly from now on: a thread may write to a reader that has stopped."""
+        self._wait_s = _HURRY_S
 
     def write(
         self,
@@ -78,18 +87,36 @@ class ConsoleSink:
             text = self._line(record, exc_info, mask_text, self._is_colored(out))
         except Exception:  # noqa: BLE001 - nothing of a record must reach the log call
             text = None
-        with self._lock:
-            # A stdout that logs what is written to it would go on for ever.
-            if text is None or self._writing:
+        if text is None or not self._lock.acquire(timeout=self._wait_s):
+            self.dropped += 1
+            return
+        try:
+            if not self._writing:
+                self._send(out, text)
+            elif self._following:
+                # A stdout that logs what is written to it would go on for ever.
                 self.dropped += 1
-                return
-            self._writing = True
-            try:
-                _send(out, text)
-            except Exception:  # noqa: BLE001 - a broken stdout must not reach the log call
-                self.dropped += 1
-            finally:
-                self._writing = False
+            else:
+                # What a signal handler logs within a write follows when that write is done.
+                self._texts.append((out, text))
+        finally:
+            self._lock.release()
+
+    def _send(self, out: Any, text: str) -> None:
+        self._writing = True
+        try:
+            self._send_one(out, text)
+            self._following = True
+            while self._texts:
+                self._send_one(*self._texts.popleft())
+        finally:
+            self._writing = self._following = False
+
+    def _send_one(self, out: Any, text: str) -> None:
+        try:
+            _send(out, text)
+        except Exception:  # noqa: BLE001 - a broken stdout must not reach the log call
+            self.dropped += 1
 
     def _is_colored(self, out: Any) -> bool:
         if out is not self._out:

@@ -53,7 +53,11 @@ class FileSink:
             backups: How many rotated files are kept; 0 keeps none.
         """
         # Absolute, so that a later change of directory does not split the log.
-        self._path = os.path.realpath(path)
+        try:
+            self._path = os.path.realpath(path)
+        except OSError:
+            # The working directory is gone; writing will say so.
+            self._path = os.fspath(path)
         self._max_bytes = max_bytes
         self._backups = backups
         self._fd = self._lock_fd = -1
@@ -81,13 +85,22 @@ class FileSink:
             finally:
                 self._writing = False
 
+    def hurry(self) -> None:
+        """Wait no longer for other processes, because a signal ends this one."""
+        self._patient = False
+
+    def drain(self) -> None:
+        """Append what waits for a write that a signal has interrupted and that will not go on."""
+        while self._lines and self._fd >= 0:
+            self._append(self._lines.popleft() + b"\n", os.fstat(self._fd).st_size)
+
     def close(self) -> None:
         """Close the file; a later line opens it again."""
         with self._lock:
             self._close_log()
             self._close_lock()
 
-    def reopen_after_fork(self) -> None:
+    def start_child(self) -> None:
         """Start clean in a forked child: new locks, no line and no count of the parent."""
         self._start_clean()
         # The inherited descriptor of the lock is the parent's lock: it would exclude nobody.

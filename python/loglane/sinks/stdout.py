@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import select
@@ -12,6 +13,7 @@ from typing import Any
 
 # How long a line may wait for a reader of a stdout that somebody made non-blocking.
 _FULL_PIPE_TIMEOUT_S = 1.0
+_HURRY_S = 0.5
 
 
 class StdoutSink:
@@ -24,21 +26,29 @@ class StdoutSink:
 
     def __init__(self) -> None:
         self.dropped = 0
-        self.reset_lock()
         self._torn = False
+        self.start_child()
         self._look()
 
-    def reset_lock(self) -> None:
-        """Begin with a free lock; another thread may have held it when the process forked."""
+    def start_child(self) -> None:
+        """Begin anew after a fork, when another thread may have held the lock."""
         # Re-entrant: a signal handler may log while its own thread writes.
         lock = threading.RLock()
-        self._acquire = lock.acquire
+        self._acquire: Callable[[], bool] = lock.acquire
         self._release = lock.release
+        self._lock = lock
         self._writing = False
+        self._patient = True
+
+    def hurry(self) -> None:
+        """Wait but shortly from now on: a thread may write to a reader that has stopped."""
+        self._acquire = functools.partial(self._lock.acquire, timeout=_HURRY_S)
 
     def write(self, line: bytes) -> None:
         """Write one line; it ends with its newline."""
-        self._acquire()
+        if not self._acquire():
+            self.dropped += 1
+            return
         try:
             if sys.stdout is not self._out or self._torn:
                 line = self._look_again(line)
@@ -49,9 +59,10 @@ class StdoutSink:
             written = os.write(self._fd, line)
             if written != len(line):
                 self._write_rest(line, written)
-        except BlockingIOError:
+        except (BlockingIOError, RuntimeError):
+            # Nobody reads; or a signal came within a print, whose buffer then cannot be flushed.
             self._write_rest(line, 0)
-        except (AttributeError, OSError, ValueError):
+        except Exception:  # noqa: BLE001 - whatever a stdout raises must not reach the log call
             self.dropped += 1
         finally:
             self._release()
@@ -59,6 +70,7 @@ class StdoutSink:
     def _look(self) -> None:
         """Find out how to write to stdout; without `_flush` there is no file descriptor."""
         self._out: Any = sys.stdout
+        self._fd = -1
         self._flush: Callable[[], None] | None = None
         if type(self._out) is io.TextIOWrapper:
             try:
@@ -76,7 +88,7 @@ class StdoutSink:
     def _write_to_object(self, line: bytes) -> None:
         if self._writing:
             # A stdout that logs what is written to it would go on for ever.
-            self.dropped += 1
+            os.write(sys.__stdout__.fileno(), line)  # type: ignore[union-attr]
             return
         self._writing = True
         try:
@@ -88,6 +100,8 @@ class StdoutSink:
                 # A text stream that took stdout's place, such as io.StringIO.
                 self._out.write(line.decode())
                 self._out.flush()
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
         finally:
             self._writing = False
 
@@ -96,9 +110,13 @@ class StdoutSink:
             while written < len(line):
                 try:
                     written += os.write(self._fd, line[written:])
+                    self._patient = True
                 except BlockingIOError:
-                    if not select.select([], [self._fd], [], _FULL_PIPE_TIMEOUT_S)[1]:
+                    # Once; as long as nobody reads, further lines do not wait.
+                    wait_s, self._patient = _FULL_PIPE_TIMEOUT_S * self._patient, False
+                    if not select.select([], [self._fd], [], wait_s)[1]:
                         raise
-        except OSError:
+        except Exception:  # noqa: BLE001 - whatever a stdout raises must not reach the log call
             self.dropped += 1
+            # The next line must not continue this one.
             self._torn = written > 0

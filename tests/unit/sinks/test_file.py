@@ -339,7 +339,7 @@ def test_a_forked_child_goes_on_beside_its_parent(path):
     child = os.fork()
     if child == 0:
         signal.alarm(60)
-        sink.reopen_after_fork()
+        sink.start_child()
         for number in range(300):
             sink.write(b"child %d" % number)
         os._exit(sink.dropped)

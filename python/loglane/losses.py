@@ -1,0 +1,51 @@
+"""How many lines could not be written, and which of those nobody has been told of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+FAILED = "failed"
+
+
+class Counting(Protocol):
+    """A sink, as far as this module has to do with it."""
+
+    dropped: int
+
+
+class Losses:
+    """Counts by reason: the name of a sink, or `failed` for lines that failed on their way."""
+
+    def __init__(self, sinks: Mapping[str, Counting]) -> None:
+        self._sinks = dict(sinks)
+        self._failed = 0
+        self._told: dict[str, int] = {}
+
+    def fail(self) -> None:
+        """Count a line that failed on its way."""
+        self._failed += 1
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self._failed + sum([sink.dropped for sink in self._sinks.values()])
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts since the beginning; `failed` only when there are any."""
+        counts = {name: sink.dropped for name, sink in self._sinks.items()}
+        return {**counts, FAILED: self._failed} if self._failed else counts
+
+    def untold(self) -> dict[str, int]:
+        """Return what has been lost since `tell`."""
+        new = {name: n - self._told.get(name, 0) for name, n in self.counts().items()}
+        return {name: n for name, n in new.items() if n}
+
+    def tell(self, counts: Mapping[str, int]) -> None:
+        """Remember that these counts have been reported."""
+        self._told = dict(counts)
+
+    def go_back(self, counts: Mapping[str, int]) -> None:
+        """Forget what was lost after these counts were taken: the report itself, no app's line."""
+        for name, sink in self._sinks.items():
+            sink.dropped = counts[name]
