@@ -14,6 +14,10 @@ MASK = "***"
 _FLAGS = re.ASCII | re.IGNORECASE
 
 _URL_MARK = re.compile(r":\\{0,4}/\\{0,4}/")
+# Also a URL without a scheme that has a colon in its first part.
+_URL_BEGIN = re.compile(
+    rf"""{_URL_MARK.pattern}|(?<![^\s"'=(\[,<])//(?=[^\s/@]{{0,128}}:)""", re.ASCII
+)
 # A quote before a letter may belong to a password; before anything else it closes the URL.
 _URL_END = re.compile(r"""[\s<>]|["'](?!\w)""", re.ASCII)
 _AUTHORITY_END = re.compile(rf"{_URL_MARK.pattern}|[/?#\\]")
@@ -23,7 +27,12 @@ _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 SCHEMES = ("bearer", "basic", "token", "digest")
 _SCHEME = re.compile(rf"(?<!\w)({'|'.join(SCHEMES)})[ \t]{{1,16}}[\"']?", _FLAGS)
 _WORD = re.compile(r"""[^\s"'<>,;]+""", re.ASCII)
-_PARAMETER = re.compile(r"[A-Za-z-]{1,20}=")
+# What stands in the header of such a scheme; any other `name=value` behind it is no part of it.
+_SECRET_PARAMETER = re.compile(
+    r"(?:username|response|c?nonce|opaque|credential|signature|signedheaders|token)=", _FLAGS
+)
+_DIGEST_PARAMETER = re.compile(r"(?:realm|uri|qop|nc|algorithm|userhash)=", _FLAGS)
+_PARAMETER = re.compile(r"""[a-z][a-z_-]{0,31}=[^\s=<>,;]""", re.ASCII)
 _DIGIT = re.compile(r"[0-9]")
 _LETTER = re.compile(r"[A-Za-z]")
 # What prose has after the word bearer.
@@ -72,7 +81,7 @@ def hide_userinfo(text: str) -> str:
     """Replace the user and password of every URL, whatever its scheme."""
     parts: list[str] = []
     done = 0
-    while mark := _URL_MARK.search(text, done):
+    while mark := _URL_BEGIN.search(text, done):
         closed = _URL_END.search(text, mark.end())
         end = closed.start() if closed else len(text)
         parts += text[done : mark.end()], _hide_in_url(text[mark.end() : end])
@@ -116,6 +125,12 @@ def _userinfo_limit(rest: str, start: int, authority: str) -> int:
     return query.start() if query else limit
 
 
+def hide_netloc(text: str) -> str:
+    """Replace user and password in a part of a split URL, which has lost its scheme."""
+    user, at, host = text.rpartition("@")
+    return f"{MASK}@{host}" if at and ":" in user else text
+
+
 def hide_scheme_credentials(text: str) -> str:
     """Replace what follows Bearer, Basic, Token and Digest, unless it reads as prose."""
     parts: list[str] = []
@@ -124,19 +139,27 @@ def hide_scheme_credentials(text: str) -> str:
         start = found.end()
         word = _WORD.match(text, start)
         end = start + len(word[0].rstrip(CLOSERS)) if word else start
-        if word and _PARAMETER.match(word[0]):
+        if word and _is_header(found[1].lower(), text, start):
             end = end_of_line(text, start)
-        elif not _is_credential(found[1].lower(), text[start:end]):
+        elif _PARAMETER.match(text, start) or not _is_credential(found[1].lower(), text[start:end]):
             end = start
         parts += text[done:start], MASK if end > start else ""
         done = end
     return "".join((*parts, text[done:]))
 
 
+def _is_header(scheme: str, text: str, start: int) -> bool:
+    if scheme == "digest" and _DIGEST_PARAMETER.match(text, start):
+        return True
+    return bool(_SECRET_PARAMETER.match(text, start))
+
+
 def _is_credential(scheme: str, word: str) -> bool:
     if scheme == "bearer":
         return bool(word) and word.lower() not in _PROSE
     # Basic, token and digest are common words: what follows must look random.
+    if scheme == "digest" and word.lower().startswith(("sha256:", "sha512:")):
+        return False
     if len(word) >= 24:
         return not word.startswith("/") and "://" not in word
     tail = word[1:]

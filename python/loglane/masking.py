@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from loglane.credentials import (
-    CLOSERS,
     MASK,
-    SCHEMES,
-    end_of_line,
     hide_jwts,
     hide_private_keys,
     hide_scheme_credentials,
     hide_userinfo,
+)
+from loglane.spans import (
+    Span,
+    inputs,
+    located_inputs,
+    netlocs,
+    replaced,
+    sql_passwords,
+    value_span,
 )
 
 __all__ = ["DEFAULT_MASK_FIELDS", "MASK", "Masker", "masked_value"]
@@ -30,8 +36,6 @@ DEFAULT_MASK_FIELDS: tuple[str, ...] = (
     "credit_card", "ssn", "social_security_number",
 )  # fmt: skip
 
-# A header of one of these is hidden to the end of its line: its value has spaces in it.
-_WHOLE_LINE = ("authorization", "cookie")
 # A name this long cannot end another word by chance, so `dbpassword` counts too.
 _UNMISTAKABLE = 8
 # Only the end of a longer name is looked at.
@@ -42,23 +46,24 @@ _DIGITS = "0123456789"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD = re.compile(r"[\W_]+")
 
-_SEPARATOR = re.compile(r"[=:]+(?:(?<==)>)?")
+# A comma behind a quote may follow a name too: `('password', 'x')`.
+_SEPARATOR = re.compile(r"""[=:]+(?:(?<==)>)?|,(?<=["'],) """)
+_COMMA = ", "
 _AROUND_KEY = " \t\"'`\\)]}>"
 _KEY_LENGTH = 64
 _BLANKS = (" ", "\t")
-_BLANK = re.compile(r"[ \t]*")
-_OPENING = re.compile(
-    r"""(?:[A-Za-z_][A-Za-z0-9_.]{0,40}\()?[bBuUrRfF]{0,2}(\\{0,8}["'])""", re.ASCII
+# A name that is the first of a pair, or an option of a command line.
+_LISTED = re.compile(
+    r"""(?:(?:\(|\[\[|\], \[)[bu]?\\{0,8}["']|["'](?=--?\w))([\w.-]{1,64})\\{0,8}["']$"""
 )
-_BRACKET = re.compile(r"[\[\](){}]")
-_SCHEME_BEFORE = re.compile(
-    rf"(?:{'|'.join(SCHEMES)}|negotiate|apikey)[ \t]{{1,16}}", re.ASCII | re.IGNORECASE
+# An exception's class at the start of a line or behind a colon; without a module only when its
+# first word says so, because `DbPassword: x` is a key.
+_EXCEPTION = re.compile(
+    r"[\s|]*(?:(?:[a-z_][a-z0-9_]*\.)+[A-Z][a-z0-9]+|(?:Bad|Empty|Expired|Incorrect|Invalid|"
+    r"Malformed|Missing|No|Revoked|Unauthorized|Unknown|Unsupported|Weak|Wrong))[A-Z]\w*",
+    re.ASCII,
 )
-# A comma or the like ends a value only where something new seems to begin: it may be part of it.
-_VALUE_END = re.compile(
-    r"""[ \t\r\n\f\v]|["'](?!\w)|[,;&](?=[\s"'{\[\\]|\Z|[\w.%-]{1,40}[=:])""", re.ASCII
-)
-_NOTHING = frozenset({"none", "null", "nil", "undefined", MASK})
+_PATH = re.compile(r"""(?:^|[\s"'(=,])/[\w./-]*$""")
 
 
 class Masker:
@@ -169,10 +174,15 @@ class Masker:
             text = hide_private_keys(text)
         if "@" in text and ":" in text:
             text = hide_userinfo(text)
-        if "=" in text or (":" in text and ('":' in text or self._telling_colon(text.casefold()))):
-            text = self._hide_pairs(text)
-        if (spaced or "\t" in text) and _names_scheme(text.lower()):
-            text = hide_scheme_credentials(text)
+            if "netloc" in text:
+                text = replaced(text, netlocs(text))
+        if "input" in text:
+            text = replaced(text, inputs(text))
+            text = replaced(text, located_inputs(text, self.hides))
+        if "=" in text or "', " in text or '", ' in text or self._may_have_pairs(text):
+            text = replaced(text, self._pairs(text))
+        if spaced or "\t" in text:
+            text = self._hide_worded(text, text.lower())
         return hide_jwts(text) if "eyJ" in text else text
 
     def suspicious(self, rendered: bytes, fields: int = 0) -> bool:
@@ -192,18 +202,29 @@ class Masker:
             return True
         if rendered.count(58) > fields:
             line = rendered.decode()
-            if ("@" in line and "://" in line) or self._telling_colon(line.casefold()):
+            if "@" in line and ("//" in line or "netloc" in line):
                 return True
-        if 74 in rendered and b"eyJ" in rendered:
-            return True
+            if self._telling_colon(line.casefold()):
+                return True
         if 32 not in rendered:
-            return False
-        return _names_scheme(rendered.decode().lower()) or (
-            75 in rendered and b"PRIVATE KEY" in rendered
+            return 74 in rendered and b"eyJ" in rendered
+        if 39 in rendered and (b"', " in rendered or _sets_password(rendered.decode().lower())):
+            return True
+        return (
+            _names_scheme(rendered.decode().lower())
+            or (74 in rendered and b"eyJ" in rendered)
+            or (75 in rendered and b"PRIVATE KEY" in rendered)
         )
 
-    def _hide_pairs(self, text: str) -> str:
-        parts: list[str] = []
+    def _may_have_pairs(self, text: str) -> bool:
+        return ":" in text and ('":' in text or bool(self._telling_colon(text.casefold())))
+
+    def _hide_worded(self, text: str, lowered: str) -> str:
+        if _sets_password(lowered) and self.hides("password"):
+            text = replaced(text, sql_passwords(text))
+        return hide_scheme_credentials(text) if _names_scheme(lowered) else text
+
+    def _pairs(self, text: str) -> Iterator[Span]:
         done = before = 0
         for separator in _SEPARATOR.finditer(text):
             start, end = separator.span()
@@ -212,38 +233,56 @@ class Masker:
             if start < done or text[start - 1 : start].casefold() not in self._before_separator:
                 continue
             key = self._hidden_key(text, low, start, end)
-            if not key:
-                continue
-            whole_line = separator[0] == ":" and key.endswith(_WHOLE_LINE)
-            start, end = _value_span(text, end, whole_line)
-            if start < end and text[start:end].lower() not in _NOTHING:
-                parts += text[done:start], MASK
-                done = end
-        return "".join((*parts, text[done:]))
+            if key:
+                start, end = value_span(text, end, key, separator[0])
+                if start < end:
+                    yield start, end
+                    done = end
 
     def _hidden_key(self, text: str, low: int, start: int, end: int) -> str:
         """Return the key before the separator at `start`, squashed, when it is hidden, or ''."""
-        if "=" not in text[start:end] and text[end : end + 1] not in _BLANKS:
+        separator = text[start:end]
+        if "=" not in separator and separator != _COMMA and text[end : end + 1] not in _BLANKS:
             # Without a space after it a colon is often a time, a path or a port.
             is_pair = end - start == 1 and text[end : end + 2] != "//"
             if not is_pair or text[start - 1].casefold() not in self._before_colon:
                 return ""
-        key = text[low:start].rstrip(_AROUND_KEY).rpartition("\n")[2]
+        segment = text[low:start]
+        key = segment.rstrip(_AROUND_KEY).rpartition("\n")[2]
         if not key.rstrip(_DIGITS).casefold().endswith(self._ends):
             return ""
-        return _squash(key).rstrip(_DIGITS) if self._matches(key) else ""
+        if separator == _COMMA:
+            listed = _LISTED.search(segment)
+            key = listed[1] if listed else ""
+        elif separator == ":" and (_PATH.search(key) or self._is_exception(key)):
+            return ""
+        return _squash(key).rstrip(_DIGITS) if key and self._matches(key) else ""
+
+    def _is_exception(self, key: str) -> bool:
+        return (
+            bool(_EXCEPTION.fullmatch(key)) and _squash(key.rpartition(".")[2]) not in self._names
+        )
 
 
 def masked_value(value: Any) -> Any:
-    """Return what is written for a value under a hidden name: the mask, or nothing for nothing."""
-    if value is None or (type(value) in (str, list, tuple, dict) and not value):
-        return value if value is None else type(value)()
+    """Return what is written for a value under a hidden name: the mask, or what tells nothing.
+
+    That is None, a boolean, and what is empty.
+    """
+    if value is None or type(value) is bool:
+        return value
+    if type(value) in (str, list, tuple, dict) and not value:
+        return type(value)()
     return MASK
 
 
 def _names_scheme(lowered: str) -> bool:
     # Four plain searches are quicker than one pattern with four words.
     return "bearer" in lowered or "basic" in lowered or "token" in lowered or "digest" in lowered
+
+
+def _sets_password(lowered: str) -> bool:
+    return " '" in lowered and ("password '" in lowered or "identified by '" in lowered)
 
 
 def _squash(name: str) -> str:
@@ -253,45 +292,3 @@ def _squash(name: str) -> str:
 def _without_number(words: list[str]) -> list[str]:
     last = words[-1].rstrip(_DIGITS)
     return [*words[:-1], last] if last else words[:-1]
-
-
-def _value_span(text: str, start: int, whole_line: bool) -> tuple[int, int]:
-    """Find the value that starts here; the span is empty when there is none."""
-    blank = _BLANK.match(text, start)
-    start = blank.end() if blank else start
-    opening = _OPENING.match(text, start)
-    if opening:
-        return opening.end(), _closing_quote(text, opening.end(), opening[1])
-    if text[start : start + 1] in ("[", "{", "("):
-        end = _closing_bracket(text, start)
-        return start, end if end - start > 2 else start
-    if whole_line:
-        return start, start + len(text[start : end_of_line(text, start)].rstrip())
-    scheme = _SCHEME_BEFORE.match(text, start)
-    stop = _VALUE_END.search(text, scheme.end() if scheme else start)
-    end = stop.start() if stop else len(text)
-    return start, start + len(text[start:end].rstrip(CLOSERS))
-
-
-def _closing_quote(text: str, at: int, opening: str) -> int:
-    """Find the quote that closes, escaped no deeper than the one that opened."""
-    quote, depth = opening[-1], len(opening) - 1
-    while (found := text.find(quote, at)) >= 0:
-        before = text[at:found]
-        escapes = len(before) - len(before.rstrip("\\"))
-        if escapes <= depth:
-            doubled = text[found + 1 : found + 2] == quote
-            if not doubled or depth:
-                return found - escapes
-            found += 1
-        at = found + 1
-    return len(text)
-
-
-def _closing_bracket(text: str, start: int) -> int:
-    depth = 0
-    for bracket in _BRACKET.finditer(text, start):
-        depth += 1 if bracket[0] in "[{(" else -1
-        if not depth:
-            return bracket.end()
-    return len(text)

@@ -9,7 +9,7 @@ keeps out of the repr is left out too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
@@ -39,6 +39,29 @@ def shown_names(cls: type) -> tuple[str, ...] | None:
     # msgspec has it on the metaclass.
     names = getattr(cls, "__struct_fields__", None)
     return names if isinstance(names, tuple) else None
+
+
+def named_elsewhere(record: Mapping[str, Any], hides: Callable[[object], bool]) -> str | None:
+    """Return the member of an object whose name is another member, when that name is hidden.
+
+    These are `{"name": ..., "value": ...}` as in HAR files, and the errors of pydantic with `loc`
+    and `input`.
+    """
+    if "value" in record and (hides(record.get("name")) or hides(record.get("key"))):
+        return "value"
+    loc = record.get("loc")
+    return "input" if "input" in record and type(loc) is list and any(map(hides, loc)) else None
+
+
+def named_before(items: list[Any], hides: Callable[[object], bool]) -> list[int]:
+    """Return where in a command line there are values of options with a hidden name."""
+    if str not in map(type, items):
+        return []
+    return [
+        i
+        for i, item in enumerate(items[:-1], 1)
+        if type(item) is str and item[:1] == "-" and "=" not in item and hides(item)
+    ]
 
 
 def mapping_items(value: Any) -> Iterable[tuple[Any, Any]]:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
+import orjson
+
 # What orjson writes as a number.
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 # Far below the digits at which Python refuses to convert, and quick.
 _MAX_BITS = 1024
+# More digits than fit into 64 bits, of which orjson makes a float.
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
+# A repr that logs its own object comes here again, twice or more at each turn.
+_MAX_NESTED = 2
 _FLAT = (str, int, float, bool, type(None))
+
+
+class _Nesting(threading.local):
+    """How many texts of the app's objects are being made inside each other in this thread."""
+
+    depth = 0
+
+
+_nesting = _Nesting()
 
 
 def escaped(text: str) -> str:
@@ -36,10 +53,15 @@ def safe_repr(value: object) -> str:
 
 
 def _described(value: object, describe: Callable[[Any], str], what: str) -> str:
+    if _nesting.depth >= _MAX_NESTED:
+        return f"<{type_name(value)}: {what} within a {what}>"
+    _nesting.depth += 1
     try:
         return str.__str__(describe(value))
     except Exception as error:  # noqa: BLE001 - a value's own bug must not reach the log call
         return f"<{type_name(value)}: its {what} raised {type_name(error)}>"
+    finally:
+        _nesting.depth -= 1
 
 
 def from_int(value: int) -> int | str:
@@ -52,9 +74,30 @@ def from_int(value: int) -> int | str:
     return int.__repr__(value) if bits <= _MAX_BITS else f"<int of {bits} bits>"
 
 
+def parse_json(text: str) -> dict[str, Any] | list[Any] | None:
+    """Return the object or array that a text is in JSON, None for any other text.
+
+    An int over 64 bits becomes its digits, as it does everywhere else.
+    """
+    try:
+        parsed = orjson.loads(text)
+        if _LONG_NUMBER.search(text):
+            import json
+
+            parsed = json.loads(text, parse_int=_parsed_int)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, (dict, list)) else None
+
+
+def _parsed_int(digits: str) -> int | str:
+    return from_int(int(digits)) if len(digits) <= _MAX_BITS // 4 else digits
+
+
 def from_float(value: float) -> float | str:
     """Return a float as it is, and what JSON has no number for by its name."""
-    value = float.__add__(value, 0.0)
+    # Adding 0.0 would take its sign from -0.0.
+    value = float.__add__(value, -0.0)
     if value - value == 0:
         return value
     if value != value:  # noqa: PLR0124 - only NaN differs from itself

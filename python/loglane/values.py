@@ -31,6 +31,7 @@ import orjson
 
 from loglane import models, scalars
 from loglane.bounds import Iterate, Walk, free_name
+from loglane.credentials import hide_netloc
 from loglane.masking import MASK, Masker, masked_value
 from loglane.scalars import LARGEST, SMALLEST, safe_repr
 
@@ -40,9 +41,10 @@ _NAME_ITEMS, _CACHED = 50, 2048
 _MARGIN = 4096
 _JSON_STARTS = "{[ \t\r\n"
 _MORE = "..."
+_PAIRS = frozenset((tuple, list))
 
 Handler = Callable[[Any, Walk], Any]
-Build = Callable[[list[Any], str, Walk], Any]
+Build = Callable[[Any, str, Walk], Any]
 
 
 class Sanitizer:
@@ -66,13 +68,14 @@ class Sanitizer:
         self._mask = masker.text
         self._hides = masker.hides
         self._max_depth, self._max_items, self._max_text = max_depth, max_items, max_text
-        self._names: dict[str, tuple[str, bool]] = {}
+        # How each name is written, and what writes its values when that is not done as usual.
+        self._names: dict[str, tuple[str, Handler | None]] = {}
         self._bases: dict[type, Handler] = {
             str: lambda value, walk: self._str(str.__str__(value), walk),
             **dict.fromkeys((bool, type(None)), lambda value, _walk: value),
             dict: self._container(dict.items, self._object),
             list: self._container(list.__iter__, self._array),
-            tuple: self._container(tuple.__iter__, self._pair),
+            tuple: self._container(tuple.__iter__, self._array),
             set: self._container(set.__iter__, self._sorted),
             frozenset: self._container(frozenset.__iter__, self._sorted),
             deque: self._container(deque.__iter__, self._array),
@@ -83,7 +86,11 @@ class Sanitizer:
             Enum: lambda value, walk: self._any(scalars.from_enum(value), walk),
         }
         # Of these very types, which nearly all values have, nothing is overridden.
-        self._exact = self._bases | {str: self._str, dict: self._dict, list: self._list}
+        self._exact = self._bases | {
+            str: self._str,
+            dict: self._plain(dict, lambda value: value.copy().items(), self._object),
+            list: self._plain(list, list.copy, self._array),
+        }
         self._handlers = dict(self._exact)
 
     def record(self, fields: Mapping[Any, Any]) -> dict[str, Any]:
@@ -107,7 +114,7 @@ class Sanitizer:
             items = [("fields", safe_repr(fields))]
         # The fields themselves are free: a large value must not displace those behind it.
         walk.left = self._max_items
-        return self._object(items, more, walk)
+        return self._fields(items, more, walk)
 
     def value(self, value: Any) -> Any:
         """Copy one value; see `record`."""
@@ -190,11 +197,8 @@ class Sanitizer:
 
     def _json(self, text: str, walk: Walk) -> str:
         """Mask inside a text that is a JSON object or array; another text stays as it is."""
-        try:
-            parsed = orjson.loads(text)
-        except ValueError:
-            return text
-        if not isinstance(parsed, (dict, list)):
+        parsed = scalars.parse_json(text)
+        if parsed is None:
             return text
         masked = self._any(parsed, walk)
         # An scalars.escaped name may hide behind a second, harmless one of the same name.
@@ -208,28 +212,23 @@ class Sanitizer:
         head = self._mask(scalars.escaped(text[: limit + _MARGIN]))[:limit]
         return f"{head}...[+{len(text) - limit} chars]"
 
-    def _dict(self, value: dict[Any, Any], walk: Walk) -> Any:
-        around, key, size = walk.around, id(value), len(value)
-        if key in around or size > walk.left or len(around) >= self._max_depth:
-            return self._bases[dict](value, walk)
-        around.add(key)
-        walk.left -= size
-        # The copy is made in one step, so another thread cannot change it half-way.
-        try:
-            return self._object(value.copy().items(), "", walk)
-        finally:
-            around.discard(key)
+    def _plain(self, kind: type, copied: Iterate, build: Build) -> Handler:
+        """Return the handler of a built-in container that needs neither bounds nor a second try."""
+        bounded = self._bases[kind]
 
-    def _list(self, value: list[Any], walk: Walk) -> Any:
-        around, key, size = walk.around, id(value), len(value)
-        if key in around or size > walk.left or len(around) >= self._max_depth:
-            return self._bases[list](value, walk)
-        around.add(key)
-        walk.left -= size
-        try:
-            return self._array(value.copy(), "", walk)
-        finally:
-            around.discard(key)
+        def handle(value: Any, walk: Walk) -> Any:
+            around, key, size = walk.around, id(value), len(value)
+            if key in around or size > walk.left or len(around) >= self._max_depth:
+                return bounded(value, walk)
+            around.add(key)
+            walk.left -= size
+            # The copy is made in one step, so another thread cannot change it half-way.
+            try:
+                return build(copied(value), "", walk)
+            finally:
+                around.discard(key)
+
+        return handle
 
     def _container(self, iterate: Iterate, build: Build) -> Handler:
         """Return the handler of a kind of container: how to get at its items, and what to make."""
@@ -250,17 +249,25 @@ class Sanitizer:
         return handle
 
     def _object(self, items: Iterable[tuple[Any, Any]], more: str, walk: Walk) -> dict[str, Any]:
+        result = self._fields(items, more, walk)
+        if "value" in result or "input" in result:
+            name = models.named_elsewhere(result, self._hides)
+            if name:
+                result[name] = masked_value(result[name])
+        return result
+
+    def _fields(self, items: Iterable[tuple[Any, Any]], more: str, walk: Walk) -> dict[str, Any]:
         result: dict[str, Any] = {}
         # What most values are is decided here: a call for each would take half of the time.
         names, text, any_value, limit = self._names, self._str, self._any, self._max_text
         for key, value in items:
             known = names.get(key) if type(key) is str else None
-            name, hidden = known or self._name(key)
+            name, special = known or self._name(key)
             if name in result:
                 name = free_name(name, result)
             kind = type(value)
-            if hidden:
-                result[name] = masked_value(value)
+            if special:
+                result[name] = special(value, walk)
             elif kind is str:
                 plain = value.isalnum() and len(value) <= limit
                 result[name] = value if plain else text(value, walk)
@@ -273,24 +280,44 @@ class Sanitizer:
         return result
 
     def _array(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
-        result = [self._any(item, walk) for item in items]
+        any_value = self._any
+        result = [
+            self._pair(item, walk)
+            if type(item) in _PAIRS and len(item) == 2
+            else any_value(item, walk)
+            for item in items
+        ]
+        for i in models.named_before(items, self._hides):
+            result[i] = masked_value(items[i])
         return [*result, f"{_MORE}({more})"] if more else result
 
-    def _pair(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
-        # A header or a parameter as `(name, value)`.
-        if len(items) == 2 and self._hides(items[0]):
-            return [self._any(items[0], walk), masked_value(items[1])]
-        return self._array(items, more, walk)
+    def _pair(self, pair: Any, walk: Walk) -> Any:
+        # A header or a parameter as `(name, value)` among others.
+        found = self._any(pair, walk)
+        if type(found) is list and self._hides(pair[0]):
+            found[1:] = [masked_value(pair[1])]
+        return found
+
+    def _netloc(self, value: Any, walk: Walk) -> Any:
+        text = self._any(value, walk)
+        return hide_netloc(text) if type(text) is str else text
 
     def _sorted(self, items: list[Any], more: str, walk: Walk) -> list[Any]:
         return self._array(sorted(items, key=safe_repr), more, walk)
 
-    def _name(self, key: Any) -> tuple[str, bool]:
+    def _name(self, key: Any) -> tuple[str, Handler | None]:
         value = key if type(key) is str else self._any(key, Walk(_NAME_ITEMS))
         text = value if type(value) is str else orjson.dumps(value).decode()
-        found = self._text(text, _MAX_NAME), self._hides(text)
+        special: Handler | None = _hidden if self._hides(text) else None
+        if special is None and text.endswith("netloc"):
+            special = self._netloc
+        found = self._text(text, _MAX_NAME), special
         if type(key) is str and len(key) <= _MAX_NAME:
             if len(self._names) >= _CACHED:
                 self._names.clear()
             self._names[key] = found
         return found
+
+
+def _hidden(value: Any, _walk: Walk) -> Any:
+    return masked_value(value)

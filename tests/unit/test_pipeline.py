@@ -553,3 +553,287 @@ print(loglane.get_lost_counts()["stdout"] > 0, file=sys.stderr)
     with process:
         assert b"True\n" == process.stderr.readline()
         process.stdout.read()
+
+
+def test_a_method_taken_from_a_logger_obeys_later_settings(lines):
+    """`info = log.info` at the top of a module, before and after it is on."""
+    loglane.configure(level="info")
+    log = loglane.get_logger("x")
+    info, debug = log.info, log.debug
+    loglane.set_level("debug")
+    debug("on now")
+    loglane.configure(level="error")
+    info("off now")
+    loglane.configure(mask_fields=["iban"])
+    info("m", iban="DE1")
+    assert [("on now", None), ("m", "***")] == [
+        (line["message"], line.get("iban")) for line in lines()
+    ]
+
+
+def test_names_of_loggers_may_be_anything(lines):
+    """A name that is no text becomes one."""
+    loglane.configure()
+    loglane.get_logger(7).error("m")
+    loglane.get_logger("x").log(None, "n")
+    assert [("7", "m"), ("x", "n")] == [(line["logger"], line["message"]) for line in lines()]
+
+
+def test_a_stdout_that_raises_does_not_reach_the_app(lines, monkeypatch):
+    """Whatever it raises, the line is counted and the app goes on."""
+    loglane.configure()
+
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise RuntimeError("no")
+
+    with monkeypatch.context() as patch:
+        for out in (Broken(), io.BytesIO(), object()):
+            patch.setattr(sys, "stdout", out)
+            loglane.get_logger("x").info("m")
+            loglane.get_logger("x").error("m", nested=[1])
+    assert 6 == loglane.get_lost_counts()["stdout"]
+
+
+def test_summaries_carry_nobodys_context(lines):
+    """The line that sums up errors is not of whoever logs at that moment."""
+    loglane.configure(flow_control={"first": 1, "every": 1000})
+    log = loglane.get_logger("x")
+    for _ in range(3):
+        log.error("failed")
+    with loglane.bound(user_id="bob", trace_id="t-bob"):
+        logger.active_engine().report(everything=True)
+    (summary,) = [line for line in lines() if "suppressed" in line]
+    assert (2, None, None) == (
+        summary["suppressed"], summary.get("user_id"), summary.get("trace_id"),
+    )  # fmt: skip
+
+
+def test_a_processor_that_logs_is_not_called_for_its_own_line(lines):
+    """One call is two lines, not a hundred."""
+
+    def noisy(_logger, _level, event):
+        loglane.get_logger("processor").info("inside")
+        return {**event, "seen": True}
+
+    loglane.configure(processors=[noisy])
+    loglane.get_logger("x").info("m")
+    assert [("inside", None), ("m", True)] == [
+        (line["message"], line.get("seen")) for line in lines()
+    ]
+
+
+def test_hidden_names_in_arguments_are_masked(lines):
+    """`%(password)s` says what it is."""
+    loglane.configure()
+    loglane.get_logger("x").info("%(user)s %(password)s", {"user": "ann", "password": "hunter2"})
+    logging.getLogger("y").warning("%(user)s %(password)s", {"user": "ann", "password": "hunter2"})
+    assert ["ann ***", "ann ***"] == [line["message"] for line in lines()]
+
+
+def test_an_own_field_may_be_hidden_too(lines):
+    """Whoever hides the message has it hidden, on every way."""
+    loglane.configure(mask_fields=["message"])
+    loglane.get_logger("x").info("hello")
+    loglane.get_logger("x").error("hello")
+    assert ["***", "***"] == [line["message"] for line in lines()]
+
+
+def test_clashing_names_are_all_kept(lines):
+    """`level` and `level_` of a call, and fields named like the pipeline's own."""
+    loglane.configure()
+    loglane.get_logger("x").info("a %d", "b", level=1, level_=2, args=3)
+    (line,) = lines()
+    assert (1, 2, 3, ["b"]) == tuple(
+        line[name] for name in ("level_", "level__", "args_", "args")
+    )
+
+
+def test_a_file_that_cannot_be_written_is_reported_with_the_reason(capfd, tmp_path):
+    """On the console, while the process runs."""
+    folder = tmp_path / "app.log"
+    folder.mkdir()
+    loglane.configure(mode="local", local={"file_path": str(folder)})
+    log = loglane.get_logger("x")
+    log.info("one")
+    logger.active_engine().report()
+    out = capfd.readouterr().out
+    assert "log lines were lost" in out
+    assert str(folder) in out
+
+
+def test_a_working_directory_that_is_gone_stops_nobody(tmp_path):
+    """Local mode with a relative file, in a folder that was deleted."""
+    code = (
+        "import os, sys, loglane\nos.chdir(sys.argv[1])\nos.rmdir(sys.argv[1])\n"
+        "loglane.configure(mode='local')\nloglane.get_logger('x').info('m')"
+    )
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert " m " in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="needs non-blocking pipes")
+def test_a_full_pipe_that_nobody_reads_delays_once(tmp_path):
+    """Lines that find it full are counted, and the next ones do not wait again."""
+    code = """
+import loglane, os, sys
+os.set_blocking(1, False)
+loglane.configure(mode="container")
+log = loglane.get_logger("x")
+for number in range(200):
+    log.info("x" * 5000)
+print(loglane.get_lost_counts()["stdout"] > 0, file=sys.stderr)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        assert b"True\n" == process.stderr.readline()
+        process.stdout.read()
+
+
+def test_a_method_taken_from_a_logger_obeys_later_settings(lines):
+    """`info = log.info` at the top of a module, before and after it is on."""
+    loglane.configure(level="info")
+    log = loglane.get_logger("x")
+    info, debug = log.info, log.debug
+    loglane.set_level("debug")
+    debug("on now")
+    loglane.configure(level="error")
+    info("off now")
+    loglane.configure(mask_fields=["iban"])
+    info("m", iban="DE1")
+    assert [("on now", None), ("m", "***")] == [
+        (line["message"], line.get("iban")) for line in lines()
+    ]
+
+
+def test_names_of_loggers_may_be_anything(lines):
+    """A name that is no text becomes one."""
+    loglane.configure()
+    loglane.get_logger(7).error("m")
+    loglane.get_logger("x").log(None, "n")
+    assert [("7", "m"), ("x", "n")] == [(line["logger"], line["message"]) for line in lines()]
+
+
+def test_a_stdout_that_raises_does_not_reach_the_app(lines, monkeypatch):
+    """Whatever it raises, the line is counted and the app goes on."""
+    loglane.configure()
+
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise RuntimeError("no")
+
+    with monkeypatch.context() as patch:
+        for out in (Broken(), io.BytesIO(), object()):
+            patch.setattr(sys, "stdout", out)
+            loglane.get_logger("x").info("m")
+            loglane.get_logger("x").error("m", nested=[1])
+    assert 6 == loglane.get_lost_counts()["stdout"]
+
+
+def test_summaries_carry_nobodys_context(lines):
+    """The line that sums up errors is not of whoever logs at that moment."""
+    loglane.configure(flow_control={"first": 1, "every": 1000})
+    log = loglane.get_logger("x")
+    for _ in range(3):
+        log.error("failed")
+    with loglane.bound(user_id="bob", trace_id="t-bob"):
+        logger.active_engine().report(everything=True)
+    (summary,) = [line for line in lines() if "suppressed" in line]
+    assert (2, None, None) == (
+        summary["suppressed"], summary.get("user_id"), summary.get("trace_id"),
+    )  # fmt: skip
+
+
+def test_a_processor_that_logs_is_not_called_for_its_own_line(lines):
+    """One call is two lines, not a hundred."""
+
+    def noisy(_logger, _level, event):
+        loglane.get_logger("processor").info("inside")
+        return {**event, "seen": True}
+
+    loglane.configure(processors=[noisy])
+    loglane.get_logger("x").info("m")
+    assert [("inside", None), ("m", True)] == [
+        (line["message"], line.get("seen")) for line in lines()
+    ]
+
+
+def test_hidden_names_in_arguments_are_masked(lines):
+    """`%(password)s` says what it is."""
+    loglane.configure()
+    loglane.get_logger("x").info("%(user)s %(password)s", {"user": "ann", "password": "hunter2"})
+    logging.getLogger("y").warning("%(user)s %(password)s", {"user": "ann", "password": "hunter2"})
+    assert ["ann ***", "ann ***"] == [line["message"] for line in lines()]
+
+
+def test_an_own_field_may_be_hidden_too(lines):
+    """Whoever hides the message has it hidden, on every way."""
+    loglane.configure(mask_fields=["message"])
+    loglane.get_logger("x").info("hello")
+    loglane.get_logger("x").error("hello")
+    assert ["***", "***"] == [line["message"] for line in lines()]
+
+
+def test_clashing_names_are_all_kept(lines):
+    """`level` and `level_` of a call, and fields named like the pipeline's own."""
+    loglane.configure()
+    loglane.get_logger("x").info("a %d", "b", level=1, level_=2, args=3)
+    (line,) = lines()
+    assert (1, 2, 3, ["b"]) == tuple(
+        line[name] for name in ("level_", "level__", "args_", "args")
+    )
+
+
+def test_a_file_that_cannot_be_written_is_reported_with_the_reason(capfd, tmp_path):
+    """On the console, while the process runs."""
+    folder = tmp_path / "app.log"
+    folder.mkdir()
+    loglane.configure(mode="local", local={"file_path": str(folder)})
+    log = loglane.get_logger("x")
+    log.info("one")
+    logger.active_engine().report()
+    out = capfd.readouterr().out
+    assert "log lines were lost" in out
+    assert str(folder) in out
+
+
+def test_a_working_directory_that_is_gone_stops_nobody(tmp_path):
+    """Local mode with a relative file, in a folder that was deleted."""
+    code = (
+        "import os, sys, loglane\nos.chdir(sys.argv[1])\nos.rmdir(sys.argv[1])\n"
+        "loglane.configure(mode='local')\nloglane.get_logger('x').info('m')"
+    )
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert " m " in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="needs non-blocking pipes")
+def test_a_full_pipe_that_nobody_reads_delays_once(tmp_path):
+    """Lines that find it full are counted, and the next ones do not wait again."""
+    code = """
+import loglane, os, sys
+os.set_blocking(1, False)
+loglane.configure(mode="container")
+log = loglane.get_logger("x")
+for number in range(200):
+    log.info("x" * 5000)
+print(loglane.get_lost_counts()["stdout"] > 0, file=sys.stderr)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        assert b"True\n" == process.stderr.readline()
+        process.stdout.read()
