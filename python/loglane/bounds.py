@@ -8,6 +8,10 @@ from typing import Any
 
 Iterate = Callable[[Any], Iterable[Any]]
 
+# Copy a value; make a copy of what was taken from a container, with what to write for the rest.
+Handler = Callable[[Any, "Walk"], Any]
+Build = Callable[[Any, str, "Walk"], Any]
+
 # Of containers that another thread changes meanwhile.
 _ATTEMPTS = 8
 
@@ -50,6 +54,61 @@ class Walk:
                     raise
         self.left = max(room - len(items), 0)
         return (items, "") if len(items) <= room else (items[:room], _more(value, room))
+
+
+def container(iterate: Iterate, build: Build, max_depth: int) -> Handler:
+    """Return the handler of a kind of container.
+
+    Args:
+        iterate: Gives its items; may go on for ever.
+        build: Makes the copy out of the items.
+        max_depth: How many containers may lie in each other.
+
+    Returns:
+        What copies such a container, or writes a mark for it.
+    """
+
+    def handle(value: Any, walk: Walk) -> Any:
+        around, key = walk.around, id(value)
+        if key in around:
+            return "<cycle>"
+        if len(around) >= max_depth:
+            return "<too deep>"
+        around.add(key)
+        try:
+            items, more = walk.taken(value, iterate)
+            return build(items, more, walk)
+        finally:
+            around.discard(key)
+
+    return handle
+
+
+def plain_container(bounded: Handler, copied: Iterate, build: Build, max_depth: int) -> Handler:
+    """Return the quick handler of a built-in container.
+
+    Args:
+        bounded: Its handler from `container`, for one that is over a bound.
+        copied: Copies the container in one step, so another thread cannot change it half-way.
+        build: Makes the copy out of the items.
+        max_depth: How many containers may lie in each other.
+
+    Returns:
+        What copies such a container.
+    """
+
+    def handle(value: Any, walk: Walk) -> Any:
+        around, key, size = walk.around, id(value), len(value)
+        if key in around or size > walk.left or len(around) >= max_depth:
+            return bounded(value, walk)
+        around.add(key)
+        walk.left -= size
+        try:
+            return build(copied(value), "", walk)
+        finally:
+            around.discard(key)
+
+    return handle
 
 
 def _more(value: Any, taken: int) -> str:

@@ -152,4 +152,9 @@ def _writes_to_console(handler: logging.Handler) -> bool:
     # Rich's handler has a console instead of a stream.
     stream = getattr(getattr(handler, "console", None), "file", getattr(handler, "stream", None))
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    return stream is not None and any(stream is one for one in streams)
+    if stream is None or any(stream is one for one in streams):
+        return stream is not None
+    try:
+        return stream.fileno() in (1, 2)
+    except Exception:  # noqa: BLE001 - whatever an odd stream raises
+        return False

@@ -131,6 +131,12 @@ def hide_netloc(text: str) -> str:
     return f"{MASK}@{host}" if at and ":" in user else text
 
 
+def names_scheme(lowered: str) -> bool:
+    """Tell whether a text in lower case may hold what `hide_scheme_credentials` replaces."""
+    # Four plain searches are quicker than one pattern with four words.
+    return "bearer" in lowered or "basic" in lowered or "token" in lowered or "digest" in lowered
+
+
 def hide_scheme_credentials(text: str) -> str:
     """Replace what follows Bearer, Basic, Token and Digest, unless it reads as prose."""
     parts: list[str] = []

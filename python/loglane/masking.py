@@ -12,6 +12,7 @@ from loglane.credentials import (
     hide_private_keys,
     hide_scheme_credentials,
     hide_userinfo,
+    names_scheme,
 )
 from loglane.spans import (
     Span,
@@ -19,6 +20,7 @@ from loglane.spans import (
     located_inputs,
     netlocs,
     replaced,
+    sets_password,
     sql_passwords,
     value_span,
 )
@@ -176,13 +178,19 @@ class Masker:
             text = hide_userinfo(text)
             if "netloc" in text:
                 text = replaced(text, netlocs(text))
-        if "input" in text:
-            text = replaced(text, inputs(text))
+        quoted = "'" in text or '"' in text
+        if quoted and "input" in text:
             text = replaced(text, located_inputs(text, self.hides))
-        if "=" in text or "', " in text or '", ' in text or self._may_have_pairs(text):
+        if "=" in text and "input_value" in text:
+            text = replaced(text, inputs(text))
+        if "=" in text or (quoted and _lists(text)) or (":" in text and self._has_colon(text)):
             text = replaced(text, self._pairs(text))
         if spaced or "\t" in text:
-            text = self._hide_worded(text, text.lower())
+            lowered = text.lower()
+            if quoted and sets_password(lowered) and self.hides("password"):
+                text = replaced(text, sql_passwords(text))
+            if names_scheme(lowered):
+                text = hide_scheme_credentials(text)
         return hide_jwts(text) if "eyJ" in text else text
 
     def suspicious(self, rendered: bytes, fields: int = 0) -> bool:
@@ -208,21 +216,16 @@ class Masker:
                 return True
         if 32 not in rendered:
             return 74 in rendered and b"eyJ" in rendered
-        if 39 in rendered and (b"', " in rendered or _sets_password(rendered.decode().lower())):
+        if 39 in rendered and (b"', " in rendered or sets_password(rendered.decode().lower())):
             return True
         return (
-            _names_scheme(rendered.decode().lower())
+            names_scheme(rendered.decode().lower())
             or (74 in rendered and b"eyJ" in rendered)
             or (75 in rendered and b"PRIVATE KEY" in rendered)
         )
 
-    def _may_have_pairs(self, text: str) -> bool:
-        return ":" in text and ('":' in text or bool(self._telling_colon(text.casefold())))
-
-    def _hide_worded(self, text: str, lowered: str) -> str:
-        if _sets_password(lowered) and self.hides("password"):
-            text = replaced(text, sql_passwords(text))
-        return hide_scheme_credentials(text) if _names_scheme(lowered) else text
+    def _has_colon(self, text: str) -> bool:
+        return '":' in text or bool(self._telling_colon(text.casefold()))
 
     def _pairs(self, text: str) -> Iterator[Span]:
         done = before = 0
@@ -232,12 +235,18 @@ class Masker:
             low, before = max(done, before, start - _KEY_LENGTH), end
             if start < done or text[start - 1 : start].casefold() not in self._before_separator:
                 continue
+            if separator[0] == _COMMA and not self._may_end_name(text[start - 3 : start - 1]):
+                continue
             key = self._hidden_key(text, low, start, end)
             if key:
                 start, end = value_span(text, end, key, separator[0])
                 if start < end:
                     yield start, end
                     done = end
+
+    def _may_end_name(self, letters: str) -> bool:
+        # Text is full of commas behind quotes, so most are told by what is before them.
+        return not letters.isalpha() or letters.casefold().endswith(self._ends)
 
     def _hidden_key(self, text: str, low: int, start: int, end: int) -> str:
         """Return the key before the separator at `start`, squashed, when it is hidden, or ''."""
@@ -276,13 +285,8 @@ def masked_value(value: Any) -> Any:
     return MASK
 
 
-def _names_scheme(lowered: str) -> bool:
-    # Four plain searches are quicker than one pattern with four words.
-    return "bearer" in lowered or "basic" in lowered or "token" in lowered or "digest" in lowered
-
-
-def _sets_password(lowered: str) -> bool:
-    return " '" in lowered and ("password '" in lowered or "identified by '" in lowered)
+def _lists(text: str) -> bool:
+    return "', " in text or '", ' in text
 
 
 def _squash(name: str) -> str:

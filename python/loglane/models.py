@@ -55,8 +55,6 @@ def named_elsewhere(record: Mapping[str, Any], hides: Callable[[object], bool]) 
 
 def named_before(items: list[Any], hides: Callable[[object], bool]) -> list[int]:
     """Return where in a command line there are values of options with a hidden name."""
-    if str not in map(type, items):
-        return []
     return [
         i
         for i, item in enumerate(items[:-1], 1)

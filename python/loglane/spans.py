@@ -173,6 +173,11 @@ def netlocs(text: str) -> Iterator[Span]:
                 yield start, at
 
 
+def sets_password(lowered: str) -> bool:
+    """Tell whether a text in lower case may hold what `sql_passwords` finds."""
+    return " '" in lowered and ("password '" in lowered or "identified by '" in lowered)
+
+
 def sql_passwords(text: str) -> Iterator[Span]:
     """Yield passwords in SQL that sets them."""
     done = 0

@@ -30,7 +30,7 @@ from typing import Any
 import orjson
 
 from loglane import models, scalars
-from loglane.bounds import Iterate, Walk, free_name
+from loglane.bounds import Handler, Walk, container, free_name, plain_container
 from loglane.credentials import hide_netloc
 from loglane.masking import MASK, Masker, masked_value
 from loglane.scalars import LARGEST, SMALLEST, safe_repr
@@ -42,9 +42,6 @@ _MARGIN = 4096
 _JSON_STARTS = "{[ \t\r\n"
 _MORE = "..."
 _PAIRS = frozenset((tuple, list))
-
-Handler = Callable[[Any, Walk], Any]
-Build = Callable[[Any, str, Walk], Any]
 
 
 class Sanitizer:
@@ -67,7 +64,9 @@ class Sanitizer:
     ) -> None:
         self._mask = masker.text
         self._hides = masker.hides
-        self._max_depth, self._max_items, self._max_text = max_depth, max_items, max_text
+        self._max_items, self._max_text = max_items, max_text
+        self._container = partial(container, max_depth=max_depth)
+        plain = partial(plain_container, max_depth=max_depth)
         # How each name is written, and what writes its values when that is not done as usual.
         self._names: dict[str, tuple[str, Handler | None]] = {}
         self._bases: dict[type, Handler] = {
@@ -88,8 +87,8 @@ class Sanitizer:
         # Of these very types, which nearly all values have, nothing is overridden.
         self._exact = self._bases | {
             str: self._str,
-            dict: self._plain(dict, lambda value: value.copy().items(), self._object),
-            list: self._plain(list, list.copy, self._array),
+            dict: plain(self._bases[dict], lambda value: value.copy().items(), self._object),
+            list: plain(self._bases[list], list.copy, self._array),
         }
         self._handlers = dict(self._exact)
 
@@ -103,6 +102,12 @@ class Sanitizer:
         Returns:
             What orjson renders; nothing of it belongs to the caller.
         """
+        try:
+            return self._record(fields)
+        except Exception as error:  # noqa: BLE001 - such as no stack left
+            return {"fields": f"<not copied: {scalars.type_name(error)}>"}
+
+    def _record(self, fields: Mapping[Any, Any]) -> dict[str, Any]:
         walk, more = Walk(self._max_items), ""
         items: Iterable[tuple[Any, Any]]
         try:
@@ -118,7 +123,10 @@ class Sanitizer:
 
     def value(self, value: Any) -> Any:
         """Copy one value; see `record`."""
-        return self._any(value, Walk(self._max_items))
+        try:
+            return self._any(value, Walk(self._max_items))
+        except Exception as error:  # noqa: BLE001 - as in `record`
+            return f"<not copied: {scalars.type_name(error)}>"
 
     def _any(self, value: Any, walk: Walk) -> Any:
         try:
@@ -212,42 +220,6 @@ class Sanitizer:
         head = self._mask(scalars.escaped(text[: limit + _MARGIN]))[:limit]
         return f"{head}...[+{len(text) - limit} chars]"
 
-    def _plain(self, kind: type, copied: Iterate, build: Build) -> Handler:
-        """Return the handler of a built-in container that needs neither bounds nor a second try."""
-        bounded = self._bases[kind]
-
-        def handle(value: Any, walk: Walk) -> Any:
-            around, key, size = walk.around, id(value), len(value)
-            if key in around or size > walk.left or len(around) >= self._max_depth:
-                return bounded(value, walk)
-            around.add(key)
-            walk.left -= size
-            # The copy is made in one step, so another thread cannot change it half-way.
-            try:
-                return build(copied(value), "", walk)
-            finally:
-                around.discard(key)
-
-        return handle
-
-    def _container(self, iterate: Iterate, build: Build) -> Handler:
-        """Return the handler of a kind of container: how to get at its items, and what to make."""
-
-        def handle(value: Any, walk: Walk) -> Any:
-            around, key = walk.around, id(value)
-            if key in around:
-                return "<cycle>"
-            if len(around) >= self._max_depth:
-                return "<too deep>"
-            around.add(key)
-            try:
-                items, more = walk.taken(value, iterate)
-                return build(items, more, walk)
-            finally:
-                around.discard(key)
-
-        return handle
-
     def _object(self, items: Iterable[tuple[Any, Any]], more: str, walk: Walk) -> dict[str, Any]:
         result = self._fields(items, more, walk)
         if "value" in result or "input" in result:
@@ -287,8 +259,9 @@ class Sanitizer:
             else any_value(item, walk)
             for item in items
         ]
-        for i in models.named_before(items, self._hides):
-            result[i] = masked_value(items[i])
+        if str in map(type, items):
+            for i in models.named_before(items, self._hides):
+                result[i] = masked_value(items[i])
         return [*result, f"{_MORE}({more})"] if more else result
 
     def _pair(self, pair: Any, walk: Walk) -> Any:

@@ -145,8 +145,10 @@ def test_loggers_have_their_own_levels(lines):
 
 def test_uvicorns_access_records_become_fields(lines, monkeypatch):
     """Its access lines have the fields of ours."""
-    # Another test's framework may have configured logging, which disables what it does not know.
-    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "disabled", False)
+    # Other tests run uvicorn in this process, without its access log.
+    for logger in ("uvicorn", "uvicorn.access"):
+        for name, value in (("disabled", False), ("propagate", True), ("level", 0)):
+            monkeypatch.setattr(logging.getLogger(logger), name, value)
     loglane.configure()
     args = ("127.0.0.1:9", "GET", "/a", "1.1", 404)
     logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', *args)
@@ -291,138 +293,6 @@ def test_asyncios_exception_handler_is_a_line(lines):
 
 def test_objects_made_to_be_messages_are_their_text(lines):
     """Stdlib logging writes `str(msg)`."""
-
-    class Brace:
-        def __init__(self, template, *args):
-            self.text = template.format(*args)
-
-        def __str__(self):
-            return self.text
-
-    loglane.configure()
-    logging.getLogger("lib").warning(Brace("hello {}", 1))
-    logging.getLogger("lib").warning({"a": 1})
-    assert ["hello 1", '{"a":1}'] == [line["message"] for line in lines()]
-
-
-def test_a_stdout_that_logs_through_stdlib_does_not_block(lines):
-    """Two threads, one stdout that logs what is written to it: neither waits for ever."""
-    code = """
-import logging, sys, threading, loglane
-loglane.configure(mode="container")
-log = logging.getLogger("redirected")
-class Redirect:
-    def write(self, text):
-        log.warning(text)
-    def flush(self): pass
-sys.stdout = Redirect()
-def work():
-    for _ in range(200):
-        loglane.get_logger("x").info("m")
-        logging.getLogger("y").warning("n")
-threads = [threading.Thread(target=work) for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    assert 1600 == len(done.stdout.splitlines())
-
-
-def test_richs_handler_is_a_console_handler(lines):
-    """Its line would be there twice."""
-    loglane.configure()
-    log = logging.getLogger("lib.rich")
-    log.addHandler(RichHandler())
-    log.warning("once")
-    loglane.reset()
-    log.handlers.clear()
-    assert ["once"] == [line["message"] for line in lines()]
-
-
-def test_a_hook_that_somebody_kept_does_nothing_twice():
-    """An error tracker wraps our hook, and configure is called again above it."""
-    code = """
-import sys
-kept = sys.excepthook
-sys.excepthook = lambda *a: kept(*a)
-loglane.configure(mode="container")
-1 / 0
-"""
-    _, found, _ = run(code)
-    assert 1 == len(found)
-
-
-def test_objects_made_to_be_messages_are_their_text(lines):
-    """stdlib logging writes `str(msg)`."""
-
-    class Brace:
-        def __init__(self, template, *args):
-            self.text = template.format(*args)
-
-        def __str__(self):
-            return self.text
-
-    loglane.configure()
-    logging.getLogger("lib").warning(Brace("hello {}", 1))
-    logging.getLogger("lib").warning({"a": 1})
-    assert ["hello 1", '{"a":1}'] == [line["message"] for line in lines()]
-
-
-def test_a_stdout_that_logs_through_stdlib_does_not_block(lines):
-    """Two threads, one stdout that logs what is written to it: neither waits for ever."""
-    code = """
-import logging, sys, threading, loglane
-loglane.configure(mode="container")
-log = logging.getLogger("redirected")
-class Redirect:
-    def write(self, text):
-        log.warning(text)
-    def flush(self): pass
-sys.stdout = Redirect()
-def work():
-    for _ in range(200):
-        loglane.get_logger("x").info("m")
-        logging.getLogger("y").warning("n")
-threads = [threading.Thread(target=work) for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    assert 1600 == len(done.stdout.splitlines())
-
-
-def test_richs_handler_is_a_console_handler(lines):
-    """Its line would be there twice."""
-    loglane.configure()
-    log = logging.getLogger("lib.rich")
-    log.addHandler(RichHandler())
-    log.warning("once")
-    loglane.reset()
-    log.handlers.clear()
-    assert ["once"] == [line["message"] for line in lines()]
-
-
-def test_a_hook_that_somebody_kept_does_nothing_twice():
-    """An error tracker wraps our hook, and configure is called again above it."""
-    code = """
-import sys
-kept = sys.excepthook
-sys.excepthook = lambda *a: kept(*a)
-loglane.configure(mode="container")
-1 / 0
-"""
-    _, found, _ = run(code)
-    assert 1 == len(found)
-
-
-def test_objects_made_to_be_messages_are_their_text(lines):
-    """stdlib logging writes `str(msg)`."""
 
     class Brace:
         def __init__(self, template, *args):

@@ -129,17 +129,3 @@ def test_carrier_obeys_the_settings(lines):
     loglane.configure(mask_fields=["iban", "!token"])
     bind_context(iban="DE1", token="t", dsn="postgres://u:hunter2@h/x")
     assert {"token": "t", "dsn": "postgres://***@h/x"} == loglane.context_carrier()
-
-
-def test_carrier_obeys_the_settings(lines):
-    """Names that the app hides stay, those that it does not hide go, and texts are masked."""
-    loglane.configure(mask_fields=["iban", "!token"])
-    bind_context(iban="DE1", token="t", dsn="postgres://u:hunter2@h/x")
-    assert {"token": "t", "dsn": "postgres://***@h/x"} == loglane.context_carrier()
-
-
-def test_carrier_obeys_the_settings(lines):
-    """Names that the app hides stay, those that it does not hide go, and texts are masked."""
-    loglane.configure(mask_fields=["iban", "!token"])
-    bind_context(iban="DE1", token="t", dsn="postgres://u:hunter2@h/x")
-    assert {"token": "t", "dsn": "postgres://***@h/x"} == loglane.context_carrier()

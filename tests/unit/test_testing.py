@@ -125,31 +125,3 @@ def test_debug_lines_of_libraries_are_not_captured(log_capture):
     logging.getLogger("lib").debug("no")
     CACHED.debug("yes")
     assert ["yes"] == log_capture.messages
-
-
-def test_an_app_that_configures_within_the_test_is_captured(log_capture):
-    """As when the test imports the app for the first time; its sampling does not count."""
-    loglane.configure(mode="container", service="orders", sampling={"rate": 0.0}, level="error")
-    CACHED.info("m")
-    assert [("m", "orders")] == [(e["message"], e["service"]) for e in log_capture.entries]
-
-
-def test_debug_lines_of_libraries_are_not_captured(log_capture):
-    """Asyncio's `Using selector` is nobody's business."""
-    logging.getLogger("lib").debug("no")
-    CACHED.debug("yes")
-    assert ["yes"] == log_capture.messages
-
-
-def test_an_app_that_configures_within_the_test_is_captured(log_capture):
-    """As when the test imports the app for the first time; its sampling does not count."""
-    loglane.configure(mode="container", service="orders", sampling={"rate": 0.0}, level="error")
-    CACHED.info("m")
-    assert [("m", "orders")] == [(e["message"], e["service"]) for e in log_capture.entries]
-
-
-def test_debug_lines_of_libraries_are_not_captured(log_capture):
-    """Asyncio's `Using selector` is nobody's business."""
-    logging.getLogger("lib").debug("no")
-    CACHED.debug("yes")
-    assert ["yes"] == log_capture.messages

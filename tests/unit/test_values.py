@@ -13,13 +13,14 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar, NamedTuple
+from urllib.parse import urlsplit
 
 import attrs
 import numpy as np
 import orjson
 import pydantic
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loglane.masking import Masker
@@ -28,6 +29,8 @@ from loglane.values import Sanitizer
 
 masker = Masker()
 sanitizer = Sanitizer(masker)
+# How long it takes to draw says nothing about the code.
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 class _Zone(tzinfo):
@@ -254,12 +257,12 @@ def test_a_secret_string_stays_hidden():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, None), ("", ""), ([], []), ({}, {}), (False, "***"), (0, "***"), ("x", "***"),
+    [(None, None), ("", ""), ([], []), ({}, {}), (False, False), (True, True), (0, "***"), ("x", "***"),
      (["x"], "***"), (_Broken(), "***"), (b"x", "***")],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_any_value_under_a_hidden_name_is_masked(value, expected):
-    """Only what is nothing stays."""
+    """Only what is nothing, or true or false, stays."""
     assert {"db_password": expected} == sanitizer.record({"db_password": value})
 
 
@@ -268,7 +271,7 @@ def test_any_value_under_a_hidden_name_is_masked(value, expected):
     [("a", "a"), (1, "1"), (None, "null"), (True, "true"), (b"a", "a"), (_Colour.RED, "red"),
      ("\ud800", "\\ud800"), ((1, 2), "[1,2]"), (1.5, "1.5"),
      ("x" * 300, "x" * 200 + "...[+100 chars]"),
-     ("a://u:p@h", "a://***@h"), (("password", "hunter2"), '["password","***"]')],
+     ("a://u:p@h", "a://***@h"), (("password", "hunter2"), '["password","hunter2"]')],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_name_becomes_text(name, expected):
@@ -309,6 +312,10 @@ def test_many_names_that_become_one_take_few_steps():
      ('{"pass\\u0077ord": "x"}', '{"password":"***"}'), ('{"a": [1, 2]}', '{"a": [1, 2]}'),
      ('{"pass\\u0077ord": "x", "password": ""}', '{"password":""}'), ("[INFO] x", "[INFO] x"),
      ('{"a": "{\\"token\\": \\"x\\"}"}', '{"a":"{\\"token\\":\\"***\\"}"}'), ("{", "{"),
+     ('{"id": 12345678901234567890123}', '{"id": 12345678901234567890123}'),
+     ('{"id": 12345678901234567890123, "pwd": 1}', '{"id":"12345678901234567890123","pwd":"***"}'),
+     ('{"id": 18446744073709551615, "pwd": 1}', '{"id":18446744073709551615,"pwd":"***"}'),
+     (f'[{"9" * 5000}, {{"pwd": 1}}]', f'["{"9" * 5000}",{{"pwd":"***"}}]'),
      (b'\n{"token": "x y"', '\n{"token": "***"')],
     ids=str,
 )  # fmt: skip
@@ -320,7 +327,21 @@ def test_json_in_text_is_masked_inside(value, expected):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [([(b"authorization", b"Bearer x")], [["authorization", "***"]]), (("a", 1), ["a", 1]),
-     ({"cookie": "x"}.items(), [["cookie", "***"]]), (["token", "a"], ["token", "a"]),
+     ({"cookie": "x"}.items(), [["cookie", "***"]]), ([["token", "x"]], [["token", "***"]]),
+     ((("token", "x"), ("token", None)), [["token", "***"], ["token", None]]),
+     (("password", "last_login"), ["password", "last_login"]), ([["token"]], [["token"]]),
+     (["run", "--password", "a b", "-x"], ["run", "--password", "***", "-x"]),
+     (["--password=x", "y"], ["--password=***", "y"]), ([1, "--token"], [1, "--token"]),
+     ({"name": "password", "value": "x"}, {"name": "password", "value": "***"}),
+     ({"key": "db-token", "value": 5}, {"key": "db-token", "value": "***"}),
+     ({"name": "user", "value": "x"}, {"name": "user", "value": "x"}),
+     ({"loc": ("body", "password"), "input": "x"}, {"loc": ["body", "password"], "input": "***"}),
+     ({"loc": ("age",), "input": "x"}, {"loc": ["age"], "input": "x"}),
+     (urlsplit("pg://u:p@s@h/d")._replace(path=""),
+      {"scheme": "pg", "netloc": "***@h", "path": "", "query": "", "fragment": ""}
+     ),
+     ({"netloc": "h:80"}, {"netloc": "h:80"}), ({"netloc": b"u:p@h"}, {"netloc": "***@h"}),
+     ({"netloc": None}, {"netloc": None}), (["token", "a"], ["token", "a"]),
      (_Plain(), "_Plain(password='***', n=1)"), (_BrokenMapping(), "_BrokenMapping(password=***)"),
      (ValueError("pg://u:p@h"), "ValueError: pg://***@h"),
      (_Point(1, "x"), {"x": 1, "password": "***"}),
@@ -384,6 +405,72 @@ def test_a_broken_metaclass_does_not_matter():
     found = sanitizer.record({"class": _OfBrokenMeta, "object": _OfBrokenMeta()})
     assert found["class"].endswith("_OfBrokenMeta'>")
     assert "object at 0x" in found["object"]
+
+
+class _NoClass:
+    """Its class cannot be asked for, nor whether it is true."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("no")
+
+    def __bool__(self):
+        raise RuntimeError("no")
+
+
+class _NoLength(_BrokenMapping):
+    def __len__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("kind", [_NoClass, _NoLength, _Broken], ids=lambda kind: kind.__name__)
+def test_an_object_that_answers_nothing_is_written(kind):
+    """As a value, inside others, as a name and in place of the fields."""
+    assert type(sanitizer.value(kind())) is str
+    found = sanitizer.record({"a": kind(), "b": [kind()], "c": {"d": kind()}, "token": kind()})
+    assert [str, list, dict, "***"] == [
+        type(found["a"]),
+        type(found["b"]),
+        type(found["c"]),
+        found["token"],
+    ]
+    assert ["fields"] == list(sanitizer.record(kind()))
+
+
+def test_no_stack_left_gives_a_record():
+    """Near the recursion limit a line may lose its fields, but nothing is raised."""
+    wrong = []
+
+    def dig(own, left):
+        # Each frame on the way up has a little more stack than the one below.
+        try:
+            dig(own, left)
+        except RecursionError:
+            left.append(1)
+            if len(left) > 4:
+                try:
+                    own.record({"a": "x=1", "b": [{"c": "y=2"}], "password": "x"})
+                except RecursionError as error:
+                    wrong.append(error)
+            if len(left) < 60:
+                raise
+
+    dig(Sanitizer(masker), [])
+    assert [] == wrong
+
+
+def test_a_repr_that_logs_its_own_object_is_bounded():
+    """It calls itself through the logger, which calls it again; the third call is not made."""
+    calls = []
+
+    class Logging:
+        def __repr__(self):
+            calls.append(1)
+            return f"<{sanitizer.value(self)} {sanitizer.value(self)}>"
+
+    inner = "<<Logging: repr within a repr> <Logging: repr within a repr>>"
+    assert f"<{inner} {inner}>" == sanitizer.value(Logging())
+    assert 3 == len(calls)
 
 
 def test_an_interrupt_passes():
@@ -495,7 +582,7 @@ def line_of(fields, max_bytes=4096):
     return line
 
 
-@settings(deadline=None)
+@unhurried
 @given(st.lists(_HASHABLE, max_size=5), st.data())
 def test_any_mapping_gives_one_valid_line(names, data):
     """Whatever the names and values are, hostile ones too."""
@@ -504,9 +591,27 @@ def test_any_mapping_gives_one_valid_line(names, data):
 
 _MARK = "Zq7X9marker"
 _JWT = f"eyJhbGciOiJIUzI1NiJ9.{_MARK}.sig"
+
+
+class _Login(pydantic.BaseModel):
+    password: str = pydantic.Field(min_length=40)
+
+
+@dataclasses.dataclass
+class _Owner:
+    credentials: _Account
+
+
+def _invalid():
+    try:
+        _Login(password=_MARK)
+    except pydantic.ValidationError as error:
+        return error
+
+
 _SECRETS = [
     {"password": _MARK}, {"userToken": [1, {"a": _MARK}]}, {b"X-Api-Key": _MARK.encode()},
-    {_Name.PASSWORD: _MARK}, (b"authorization", _MARK.encode()), _Account("u", _MARK),
+    {_Name.PASSWORD: _MARK}, [(b"authorization", _MARK.encode())], _Account("u", _MARK),
     _Slotted("u", _MARK), _Drawn("u", _MARK), _Model(user="u", password=_MARK), _Point(1, _MARK),
     _Model(user="u", password="", secret=_MARK), _Secretive(shown=_MARK), pydantic.SecretStr(_MARK),
     json.dumps({"a": [{"client-secret": _MARK}]}), json.dumps({"pwd": {"b": _MARK}}).encode(),
@@ -519,6 +624,10 @@ _SECRETS = [
     ValueError(f"connect to amqp://u:{_MARK}@h failed"), KeyError({"password": _MARK}),
     types.SimpleNamespace(token=_MARK), collections.ChainMap({"secret": _MARK}),
     np.array([("u", _MARK)], dtype=[("user", "U9"), ("password", "U20")]), {"otp": _MARK}.items(),
+    str([("password", _MARK)]), str([(b"cookie", f"a={_MARK}".encode())]), _invalid(),
+    str(_invalid()), _invalid().errors(), str(_invalid().errors()), json.loads(_invalid().json()),
+    f"x {_Owner(_Account('u', _MARK))}", urlsplit(f"pg://u:{_MARK}@h"),
+    str(urlsplit(f"pg://u:{_MARK}@h")), ["run", "--password", _MARK],
 ]  # fmt: skip
 
 
@@ -528,7 +637,7 @@ def test_a_secret_never_appears(hidden):
     assert _MARK.encode() not in line_of({"a": hidden}, 65_536)
 
 
-@settings(deadline=None)
+@unhurried
 @given(st.integers(0, len(_SECRETS) - 1), st.integers(0, 6), st.data())
 def test_a_secret_never_appears_wherever_it_lies(number, depth, data):
     """It is found at any depth and in any container, whatever is beside it."""
@@ -539,6 +648,7 @@ def test_a_secret_never_appears_wherever_it_lies(number, depth, data):
     assert _MARK.encode() not in line_of(fields, 65_536)
 
 
+@unhurried
 @given(st.dictionaries(st.text(max_size=9), st.text(max_size=40) | st.integers(-9, 9), max_size=4))
 def test_a_line_that_is_not_suspicious_is_not_changed(fields):
     """What skips the sanitizer would have come out of it as it went in."""
