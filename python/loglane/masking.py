@@ -35,7 +35,7 @@ DEFAULT_MASK_FIELDS: tuple[str, ...] = (
     "api_key", "api_keys", "apikey", "x_api_key", "access_key", "account_key", "private_key",
     "private_keys", "ssh_key", "authorization", "proxy_authorization", "cookie", "cookies",
     "set_cookie", "credential", "credentials", "otp", "cvv", "cvc", "card_number",
-    "credit_card", "ssn", "social_security_number",
+    "credit_card", "ssn", "social_security_number", "x_amz_signature",
 )  # fmt: skip
 
 # A name this long cannot end another word by chance, so `dbpassword` counts too.
@@ -164,8 +164,9 @@ class Masker:
     def text(self, text: str) -> str:
         """Replace the credentials inside a text.
 
-        Found are user and password in URLs, what follows `key=`, `key: ` and `"key":` for a
-        hidden key, Bearer, Basic, Token and Digest credentials, JWTs and PEM private keys.
+        Found are user and password in URLs, what follows `key=`, `key: `, `"key":` and `('key', `
+        for a hidden key, inputs of pydantic, passwords in SQL, Bearer, Basic, Token and Digest
+        credentials, JWTs and PEM private keys.
         Takes linear time whatever the text holds.
 
         Returns:

@@ -91,7 +91,8 @@ def parse_json(text: str) -> dict[str, Any] | list[Any] | None:
 
 
 def _parsed_int(digits: str) -> int | str:
-    return from_int(int(digits)) if len(digits) <= _MAX_BITS // 4 else digits
+    # orjson has refused what is too large for a float, so there are not many digits.
+    return from_int(int(digits))
 
 
 def from_float(value: float) -> float | str:

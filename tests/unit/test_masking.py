@@ -129,6 +129,7 @@ CASES = {
     '"netloc": "u:p@h"': '"netloc": "***@h"',
     "https://h/?token=abc&x=1": "https://h/?token=***&x=1",
     "/cb?x=1&api_key=abc": "/cb?x=1&api_key=***",
+    "/b?X-Amz-Signature=abc&x=1": "/b?X-Amz-Signature=***&x=1",
     # pairs
     "password=hunter2": "password=***",
     "password = hunter2": "password = ***",

@@ -227,6 +227,11 @@ def test_value_has_a_form_in_json(value, expected):
     assert found == json.loads(orjson.dumps(found))
 
 
+def test_zero_keeps_its_sign():
+    """As it does in a line that is written without a copy."""
+    assert b"-0.0" == orjson.dumps(sanitizer.value(-0.0))
+
+
 @pytest.mark.parametrize(
     "value",
     [_Account("u", "hunter2"), _HalfSet("u", "hunter2"), _Drawn("u", "hunter2"),
@@ -257,8 +262,8 @@ def test_a_secret_string_stays_hidden():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, None), ("", ""), ([], []), ({}, {}), (False, False), (True, True), (0, "***"), ("x", "***"),
-     (["x"], "***"), (_Broken(), "***"), (b"x", "***")],
+    [(None, None), ("", ""), ([], []), ({}, {}), (False, False), (True, True), (0, "***"),
+     ("x", "***"), (["x"], "***"), (_Broken(), "***"), (b"x", "***")],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_any_value_under_a_hidden_name_is_masked(value, expected):
@@ -315,7 +320,6 @@ def test_many_names_that_become_one_take_few_steps():
      ('{"id": 12345678901234567890123}', '{"id": 12345678901234567890123}'),
      ('{"id": 12345678901234567890123, "pwd": 1}', '{"id":"12345678901234567890123","pwd":"***"}'),
      ('{"id": 18446744073709551615, "pwd": 1}', '{"id":18446744073709551615,"pwd":"***"}'),
-     (f'[{"9" * 5000}, {{"pwd": 1}}]', f'["{"9" * 5000}",{{"pwd":"***"}}]'),
      (b'\n{"token": "x y"', '\n{"token": "***"')],
     ids=str,
 )  # fmt: skip
