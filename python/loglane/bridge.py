@@ -60,6 +60,10 @@ def install(
         for logger in (root, *map(logging.getLogger, list(logging.root.manager.loggerDict))):
             for handler in list(logger.handlers):
                 _replace(state, logger, handler)
+        # Of a logger that neither has handlers nor propagates, stdlib writes warnings to stderr.
+        last = LoglaneHandler()
+        last.setLevel(logging.WARNING)
+        _hook(state, logging, "lastResort", last)
         _hook(state, logging.Logger, "addHandler", _adder(state, logging.Logger.addHandler))
     if capture_warnings:
         _hook(state, warnings, "showwarning", hooks.show_warning)
@@ -109,7 +113,7 @@ def _set_level(state: _Installed, logger: logging.Logger, level: int) -> None:
     logger.setLevel(level)
 
 
-def _hook(state: _Installed, place: Any, name: str, ours: Callable[..., Any]) -> None:
+def _hook(state: _Installed, place: Any, name: str, ours: Any) -> None:
     state.hooks.append((place, name, getattr(place, name), ours))
     setattr(place, name, ours)
 

@@ -17,7 +17,7 @@ try:
     from rich.markup import escape
     from rich.table import Table
 except ModuleNotFoundError as missing:
-    sys.exit(f"loglane: the command line needs {missing.name}: pip install 'loglane[all]'")
+    sys.exit(f"loglane: the command line needs {missing.name}: install the extra `cli`, or `all`")
 
 if TYPE_CHECKING:
     from loglane.stack.project import Project

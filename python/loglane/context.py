@@ -85,9 +85,13 @@ class bound:  # noqa: N801 - used as a function: `with bound(...)` and `@bound(.
     def __init__(self, /, **fields: Any) -> None:
         self._fields = fields
 
+    def _given(self) -> dict[str, Any]:
+        """Return the fields to bind, each time that a block begins."""
+        return self._fields
+
     def __enter__(self) -> None:
         before = _current.get()
-        fields = {**before.fields, **self._fields}
+        fields = {**before.fields, **self._given()}
         _current.set(Frame(fields, (*before.scopes, (self, before))))
 
     def __exit__(
@@ -104,23 +108,25 @@ class bound:  # noqa: N801 - used as a function: `with bound(...)` and `@bound(.
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Bind the fields for each call of a function."""
-        return cast("Callable[P, R]", functools.wraps(function)(_within(function, self._fields)))
+        return cast("Callable[P, R]", functools.wraps(function)(_within(function, self._given)))
 
 
-def _within(function: Callable[..., Any], fields: dict[str, Any]) -> Callable[..., Any]:
+def _within(
+    function: Callable[..., Any], given: Callable[[], dict[str, Any]]
+) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with bound(**fields):
+        with bound(**given()):
             return function(*args, **kwargs)
 
     async def call_async(*args: Any, **kwargs: Any) -> Any:
-        with bound(**fields):
+        with bound(**given()):
             return await function(*args, **kwargs)
 
     def generate(*args: Any, **kwargs: Any) -> Any:
-        return (yield from _drive(function(*args, **kwargs), fields))
+        return (yield from _drive(function(*args, **kwargs), given()))
 
     async def generate_async(*args: Any, **kwargs: Any) -> Any:
-        async with aclosing(_drive_async(function(*args, **kwargs), fields)) as items:
+        async with aclosing(_drive_async(function(*args, **kwargs), given())) as items:
             async for item in items:
                 yield item
 

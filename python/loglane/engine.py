@@ -238,7 +238,10 @@ class Engine:
         try:
             for processor in self.processors:
                 try:
-                    event = dict(processor(None, entry.level, dict(event)))
+                    changed = processor(None, entry.level, dict(event))
+                    if not isinstance(changed, Mapping):
+                        raise TypeError(f"it returned {type(changed).__name__}, not a mapping")
+                    event = dict(changed)
                 except DropEvent:
                     return None
                 except Exception as error:  # noqa: BLE001 - the line is written without it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message", "asctime", "taskName", "color_message",
 }  # fmt: skip
 _ACCESS = "uvicorn.access"
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 # A record that waited in a queue keeps its own time.
 _MOMENT_S = 0.001
 _MAX_LOGGERS = 1024
@@ -70,6 +72,8 @@ def _is_usual(record: logging.LogRecord) -> bool:
         record.__dict__.keys() <= _STANDARD
         and not (record.exc_info or record.stack_info)
         and isinstance(record.msg, str)
+        and "\x1b" not in record.msg
+        and record.msg[-1:] != "\n"
         and isinstance(record.args, (tuple, type(None)))
         and record.name != _ACCESS
         and abs(time.time() - record.created) < _MOMENT_S
@@ -108,7 +112,10 @@ def _entry(record: logging.LogRecord) -> Entry:
 
 def _message(message: Any) -> Any:
     """Return the text of an object made to be a message, as stdlib logging does."""
-    kept = (str, Mapping, list, tuple, BaseException)
+    if isinstance(message, str):
+        # Colours and line ends are for a terminal.
+        return _COLOR.sub("", message).rstrip("\n")
+    kept = (Mapping, list, tuple, BaseException)
     kind: Any = type(message)
     if isinstance(message, kept) or kind.__str__ is object.__str__:
         return message

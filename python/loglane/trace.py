@@ -84,12 +84,19 @@ def with_trace_id(trace_id: str | None = None) -> bound:
     """Give the lines of a block, or of each call of a function, one trace id.
 
     Args:
-        trace_id: As for `set_trace_id`; made once, so each call of a decorated function shares it.
+        trace_id: As for `set_trace_id`; None gives each block and each call a new one.
 
     Returns:
         A context manager and decorator, for functions of every kind.
     """
+    if trace_id is None:
+        return _NewTrace()
     return bound(trace_id=valid_id(trace_id) or new_trace_id())
+
+
+class _NewTrace(bound):
+    def _given(self) -> dict[str, Any]:
+        return {"trace_id": new_trace_id()}
 
 
 def active_span() -> tuple[str, str] | None:

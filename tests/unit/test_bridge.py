@@ -355,3 +355,23 @@ loglane.configure(mode="container")
 """
     _, found, _ = run(code)
     assert 1 == len(found)
+
+
+def test_a_logger_that_neither_propagates_nor_has_handlers_is_masked_too(lines, capfd):
+    """Stdlib's last resort would write the text as it is to stderr."""
+    loglane.configure()
+    log = logging.getLogger("island")
+    log.propagate = False
+    try:
+        log.error("password=hunter2")
+    finally:
+        log.propagate = True
+    assert ["password=***"] == [line["message"] for line in lines()]
+    assert "" == capfd.readouterr().err
+
+
+def test_colours_and_line_ends_stay_out_of_messages(lines):
+    """Flask's banner is made for a terminal."""
+    loglane.configure()
+    logging.getLogger("werkzeug").info("\x1b[33mPress %s to quit\x1b[0m\n", "CTRL+C")
+    assert ["Press CTRL+C to quit"] == [line["message"] for line in lines()]

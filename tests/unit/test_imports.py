@@ -53,7 +53,7 @@ ALLOWED = {
     "testing": {"settings", "context", "entry", "engine", "logger", "pipeline"},
     "integrations": {
         "errors", "fields", "settings", "context", "trace", "carry", "entry", "logger", "bridge",
-        "pipeline",
+        "records", "pipeline",
     },
     "query": {"errors", "fields", "settings", "context"},
     "devserver": {"errors", "fields"},

@@ -109,6 +109,24 @@ def test_with_trace_id_serves_blocks_functions_and_coroutines():
     assert loglane.get_trace_id() is None
 
 
+def test_with_trace_id_without_an_id_makes_a_new_one_each_time():
+    """Two runs of a job are two traces."""
+    found = []
+
+    @loglane.with_trace_id()
+    def job():
+        found.append(loglane.get_trace_id())
+
+    job()
+    job()
+    block = loglane.with_trace_id()
+    for _ in range(2):
+        with block:
+            found.append(loglane.get_trace_id())
+    assert 4 == len(set(found))
+    assert all(HEX.fullmatch(one) for one in found)
+
+
 @pytest.mark.parametrize(
     ("header", "expected"),
     [

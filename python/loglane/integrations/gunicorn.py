@@ -9,6 +9,7 @@ from gunicorn.glogging import Logger as GunicornLogger
 
 from loglane.logger import active_engine
 from loglane.pipeline import configure, get_logger
+from loglane.records import LoglaneHandler
 
 
 class Logger(GunicornLogger):  # type: ignore[misc]
@@ -24,9 +25,10 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
         if active_engine() is None:
             configure(on_error="defaults")
-        for logger in (self.error_log, self.access_log):
-            logger.handlers.clear()
-            logger.propagate = True
+        # Handlers of their own: uvicorn's worker gives its loggers those of gunicorn's.
+        for logger, is_wanted in ((self.error_log, True), (self.access_log, bool(cfg.accesslog))):
+            logger.handlers[:] = [LoglaneHandler()] if is_wanted else []
+            logger.propagate = False
         self.error_log.setLevel(self.loglevel)
 
     def access(self, resp: Any, _req: Any, environ: Any, request_time: Any) -> None:

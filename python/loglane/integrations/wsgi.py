@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextvars import copy_context
@@ -40,6 +41,9 @@ class RequestLogWsgiMiddleware:
         """
         self._app = app
         self._rules = make_rules(exclude, header)
+        # The development servers of Flask and Django write their own access lines.
+        for name in ("werkzeug", "django.server"):
+            logging.getLogger(name).addFilter(_is_no_access_line)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -162,3 +166,7 @@ def _route(environ: Environ) -> str | None:
         return f"/{urls.resolve(environ.get('PATH_INFO', '')).route}"
     except Exception:  # noqa: BLE001 - no match, or Django is here for something else
         return None
+
+
+def _is_no_access_line(record: logging.LogRecord) -> bool:
+    return '"%s" %s %s' not in str(record.msg)

@@ -20,8 +20,9 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 # Known to everyone who looks at the terminal, or shown at a place of their own.
 _NO_FIELDS = frozenset(
-    {"timestamp", "level", "message", "logger", "service", "env", "stack", "exception"}
+    {"timestamp", "level", "message", "logger", "service", "env", "version", "stack", "exception"}
 )
+_IDS = frozenset({"trace_id", "span_id", "request_id"})
 # So that the fields of short messages begin below each other.
 _MESSAGE_WIDTH = 30
 _CONTINUED = "\n    | "
@@ -163,11 +164,10 @@ def _plain_line(record: Mapping[str, Any]) -> str:
 
 def _parts(record: Mapping[str, Any]) -> tuple[str, str, str, list[tuple[str, str]]]:
     message = shown(str(record.get("message", ""))).rstrip("\n").replace("\n", _CONTINUED)
-    fields = [
-        (_text(str(name)), _value(value))
-        for name, value in record.items()
-        if name not in _NO_FIELDS
-    ]
+    # What the line says first; the ids, long and alike, last.
+    names = [name for name in record if name not in _NO_FIELDS]
+    names.sort(key=_IDS.__contains__)
+    fields = [(_text(str(name)), _value(record[name])) for name in names]
     level, logger = str(record.get("level", "")), _text(str(record.get("logger", "")))
     return level, message.ljust(_MESSAGE_WIDTH), logger, fields
 

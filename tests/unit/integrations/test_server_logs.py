@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from loglane.integrations.uvicorn import LOG_CONFIG, LOG_CONFIG_FILE
 from tests.unit.integrations.test_servers import GUNICORN, UVICORN, running
 
 STARTS = {
@@ -27,6 +30,29 @@ def test_uvicorn_says_everything_as_json(root, start):
         assert 1 == len([line for line in server.lines() if line.get("path") == "/plain"
                          and line["message"] == "request"])  # fmt: skip
     assert "" == said
+
+
+@pytest.mark.parametrize("extra", [["--workers", "2"], ["--reload"]], ids=["workers", "reload"])
+def test_a_parent_of_uvicorns_workers_says_everything_as_json(root, extra, monkeypatch):
+    """It never imports the app; the file for the command line gives it a handler."""
+    monkeypatch.setenv("LOGGING_MODE", "container")
+    # Nothing here changes while it runs, so the reloader has nothing to do.
+    watch = ["--reload-dir", "docs/images"] if extra == ["--reload"] else []
+    command = [*UVICORN, *extra, *watch, "--log-config", str(LOG_CONFIG_FILE)]
+    with running(command, root) as server:
+        server.ask("/plain")
+        server.stop()
+        lines, said = server.lines(), server.err.read_text()
+    assert "" == said
+    messages = [line["message"] for line in lines if line["logger"] == "uvicorn.error"]
+    assert 1 == len([text for text in messages if text.startswith("Uvicorn running on")])
+    assert 1 == len([line for line in lines if line.get("path") == "/plain"
+                     and line["message"] == "request"])  # fmt: skip
+
+
+def test_the_config_file_says_what_the_dict_says():
+    """The command line takes a file, `uvicorn.run` a dict."""
+    assert LOG_CONFIG == json.loads(LOG_CONFIG_FILE.read_text())
 
 
 @pytest.mark.parametrize("access", [False, True], ids=["middleware", "access-log"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from loglane.integrations.wsgi import RequestLogWsgiMiddleware
@@ -87,3 +89,12 @@ def test_an_exception_that_the_app_lets_out_is_logged_and_goes_on(lines):
     )
     assert error["exception"].endswith("ZeroDivisionError: division by zero")
     assert error["trace_id"] == access["trace_id"]
+
+
+def test_development_servers_write_no_access_line_beside(lines):
+    """Those of Flask and Django write one each; what else they say stays."""
+    RequestLogWsgiMiddleware(lambda _environ, _start: [])
+    for name in ("werkzeug", "django.server"):
+        logging.getLogger(name).warning('"%s" %s %s', "GET / HTTP/1.1", 200, 5)
+        logging.getLogger(name).warning("it says")
+    assert ["it says", "it says"] == [line["message"] for line in lines()]

@@ -254,3 +254,12 @@ def test_a_real_terminal_gets_colors():
         found = os.read(master, 4096)
     os.close(master)
     assert b"\x1b[32mINFO    \x1b[0m" in found
+
+
+def test_ids_come_last():
+    """They are long and alike; what the line says stands before them."""
+    sink = ConsoleSink(colors=False)
+    record = {**RECORD, "trace_id": "t1", "order_id": 17, "version": "1.4"}
+    line = _written(record, sink)
+    assert line.index("order_id=17") < line.index("trace_id=t1")
+    assert "version" not in line
