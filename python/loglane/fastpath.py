@@ -220,7 +220,7 @@ def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
             if (
                 fields.keys() <= free
                 and not args
-                and "opentelemetry.trace" not in modules
+                and ("opentelemetry.trace" not in modules or active_span() is None)
                 and (not own.fields or own.fields.keys().isdisjoint(frame.fields))
             ):
                 rest = dumps(fields, None, _PLAIN)[1:]
