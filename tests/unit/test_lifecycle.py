@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -153,21 +154,23 @@ signal.pause()
     )
     with process:
         process.stderr.readline()
-        # The pipe is full when nothing more can be said of the reader.
-        while len(_unread(process.stdout)) < 60_000:
-            pass
+        # A pipe holds 64 KiB here, so the thread is about to be stuck, or is.
+        deadline = time.monotonic() + 30
+        while _unread_bytes(process.stdout) < 60_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         process.terminate()
         assert -signal.SIGTERM == process.wait(30)
 
 
-def _unread(pipe) -> bytes:
+def _unread_bytes(pipe) -> int:
     import array
     import fcntl
     import termios
 
     count = array.array("i", [0])
     fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
-    return bytes(count[0])
+    return count[0]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
