@@ -27,7 +27,7 @@ from testcontainers.core.container import DockerContainer
 from loglane.errors import EnvironmentMissing
 from loglane.query import LokiClient
 from loglane.stack import engine, probe
-from loglane.stack.context import ADMIN_PASSWORD_FILE
+from loglane.stack.layout import ADMIN_PASSWORD_FILE
 from loglane.stack.project import Project, open_project
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -121,7 +121,7 @@ def stack(docker_engine, tmp_path_factory) -> Iterator[Stack]:
     spec_file = write_project(tmp_path_factory.mktemp("project"), name, label)
     project = open_project("dev", spec_file)
     missing = [
-        image for _, image in project.spec.images if not engine.has_image(docker_engine, image)
+        image for image in project.spec.pinned_images if not engine.has_image(docker_engine, image)
     ]
     if missing:
         commands = " && ".join(f"docker pull {image}" for image in missing)

@@ -11,7 +11,7 @@ from testcontainers.core.container import DockerContainer
 
 from loglane.devserver import running
 from loglane.stack import engine, probe
-from loglane.stack.context import RENDERED
+from loglane.stack.layout import RENDERED
 from loglane.stack.project import open_project
 from tests.contract.logql.client import ask, comparable, load_corpus, push_dataset, wanted
 from tests.contract.logql.dataset import base_time_ns

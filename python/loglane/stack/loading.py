@@ -146,10 +146,11 @@ def _in_file_order(problems: list[Problem]) -> list[Problem]:
 
 
 def _translate(item: Any, document: Document) -> list[Problem]:
+    # A key that is itself wrong is marked by pydantic with a part of its own.
+    path: Path_ = tuple(part for part in item["loc"] if part != "[key]")
     cause = item.get("ctx", {}).get("error")
     if isinstance(cause, CrossKeyError):
-        return [_problem(document, path, message) for path, message in cause.found]
-    path: Path_ = tuple(item["loc"])
+        return [_problem(document, (*path, *below), message) for below, message in cause.found]
     return [_problem(document, path, _message(item, path))]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loglane.errors import Problem, SpecError
-from loglane.stack.context import RENDERED
+from loglane.stack.layout import RENDERED
 from loglane.stack.render import Tree
 
 try:

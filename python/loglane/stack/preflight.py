@@ -37,8 +37,7 @@ def preflight(project: Project) -> None:
 
 
 def _port_failures(spec: StackSpec, own: set[int]) -> Iterator[str]:
-    address = spec.bind_address
-    for name, port in spec.ports:
+    for name, (address, port) in spec.published.items():
         if port in own:
             continue
         code = _bind_error(address, port)
@@ -65,7 +64,9 @@ def _bind_error(address: str, port: int) -> int | None:
 
 
 def _cpu_failures(spec: StackSpec, cpus: int) -> Iterator[str]:
-    for name, resource in spec.resources:
+    for component in spec.components:
+        name = component.replace("-", "_")
+        resource = getattr(spec.resources, name)
         if resource.cpus > cpus:
             yield (
                 f"resources.{name}.cpus is {resource.cpus:g}, this machine has {cpus}; lower it in "

@@ -20,17 +20,17 @@ _REQUEST_TIMEOUT_S = 5.0
 
 def loki_url(spec: StackSpec) -> str:
     """Return the address that people and clients on this machine reach Loki at."""
-    return _url(spec, spec.ports.loki)
+    return _url(*spec.published["loki"])
 
 
 def grafana_url(spec: StackSpec) -> str:
     """Return the address that people on this machine reach Grafana at."""
-    return _url(spec, spec.ports.grafana)
+    return _url(*spec.published["grafana"])
 
 
-def _url(spec: StackSpec, port: int) -> str:
+def _url(address: str, port: int) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
-    host = everywhere.get(spec.bind_address, spec.bind_address)
+    host = everywhere.get(address, address)
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"http://{host}:{port}"
@@ -95,7 +95,7 @@ def has_provisioned(spec: StackSpec, password_file: Path) -> bool:
             f"{password_file} cannot be read ({error.strerror}); the container `secrets` writes it"
         ) from error
     wanted = [f"/api/datasources/uid/{spec.grafana.datasources.loki.uid}"]
-    wanted += [f"/api/dashboards/uid/loglane-{name}" for name in spec.grafana.dashboards]
+    wanted += [f"/api/dashboards/uid/loglane-{name}" for name in spec.dashboards]
     statuses = [_status(grafana_url(spec) + path, login) for path in wanted]
     if 401 in statuses:
         raise ServiceUnavailable(

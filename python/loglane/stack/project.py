@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loglane.errors import EnvironmentMissing
 from loglane.resources import packaged
-from loglane.stack.context import SECRETS
+from loglane.stack.layout import SECRETS
 from loglane.stack.loading import load_spec
 from loglane.stack.output import Changes, write_tree
 from loglane.stack.render import Tree, render

@@ -10,7 +10,8 @@ from typing import Any
 
 import jinja2
 
-from loglane.stack.context import RENDERED, template_context
+from loglane.stack.context import template_context
+from loglane.stack.layout import RENDERED
 from loglane.stack.spec import StackSpec
 
 COMPOSE = "docker-compose.yml"
@@ -81,7 +82,7 @@ def _template_names(templates: Path, spec: StackSpec) -> Iterable[str]:
         is_dashboard = parts[:2] == ("grafana", "dashboards")
         if parts[0] in collectors:
             continue
-        if is_dashboard and PurePosixPath(name).stem not in spec.grafana.dashboards:
+        if is_dashboard and PurePosixPath(name).stem not in spec.dashboards:
             continue
         yield name
 

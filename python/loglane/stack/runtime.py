@@ -11,7 +11,7 @@ import docker
 
 from loglane.errors import LoglaneError, ServiceUnavailable
 from loglane.stack import engine, probe
-from loglane.stack.context import ADMIN_PASSWORD_FILE
+from loglane.stack.layout import ADMIN_PASSWORD_FILE
 from loglane.stack.preflight import preflight
 from loglane.stack.project import Project
 from loglane.stack.reporting import Reporter
@@ -87,7 +87,7 @@ def _compose_up(client: docker.DockerClient, project: Project) -> None:
 
 
 def _missing_images(client: docker.DockerClient, project: Project) -> str:
-    images = dict(project.spec.images).values()
+    images = project.spec.pinned_images
     return ", ".join(image for image in images if not engine.has_image(client, image))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from loglane.errors import EnvironmentMissing
 from loglane.stack import engine
-from loglane.stack.context import RENDERED
+from loglane.stack.layout import RENDERED
 from loglane.stack.output import write_tree
 from loglane.stack.project import Project
 
