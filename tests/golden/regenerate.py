@@ -13,17 +13,18 @@ from loglane.stack.output import write_tree
 from loglane.stack.project import open_project
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SPEC = ROOT / "stack" / "stack.yaml"
+# The project's own environments, and variants that use what those leave at its default.
+SPECS = (ROOT / "stack" / "stack.yaml", ROOT / "tests" / "golden" / "variants" / "stack.yaml")
 TREES = ROOT / "tests" / "golden" / "trees"
 
 
 def regenerate(folder: Path) -> list[str]:
     """Render every environment into a folder of its name below `folder`; return the names."""
-    names = environments(SPEC)
-    for env in names:
-        project = open_project(env, SPEC, folder / env)
+    found = [(env, spec) for spec in SPECS for env in environments(spec)]
+    for env, spec in found:
+        project = open_project(env, spec, folder / env)
         write_tree(project.render(), project.out)
-    return names
+    return [env for env, _ in found]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rendered trees of the three environments are the reviewed ones."""
+"""The rendered trees of the environments and of the variants are the reviewed ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from loglane.stack.project import open_project
 pytestmark = pytest.mark.golden
 
 
-@pytest.mark.parametrize("env", ["dev", "staging", "prod"])
-def test_tree_is_the_reviewed_one(root, env):
+OWN, VARIANTS = "stack/stack.yaml", "tests/golden/variants/stack.yaml"
+TREES = {
+    "dev": OWN, "staging": OWN, "prod": OWN, "promtail": VARIANTS, "alloy": VARIANTS,
+    "tenants": VARIANTS, "gateway": VARIANTS, "s3": VARIANTS,
+}  # fmt: skip
+
+
+def test_every_tree_has_its_spec(root):
+    """No tree is left over from a variant that is gone."""
+    assert {path.name for path in (root / "tests/golden/trees").iterdir()} == set(TREES)
+
+
+@pytest.mark.parametrize(("env", "spec"), TREES.items(), ids=TREES)
+def test_tree_is_the_reviewed_one(root, env, spec):
     """What renders now is byte for byte what was reviewed, and nothing is missing or left over."""
     trees = root / "tests" / "golden" / "trees" / env
-    project = open_project(env, root / "stack" / "stack.yaml", trees)
+    project = open_project(env, root / spec, trees)
     assert "" == diff_tree(project.render(), trees)
 
 
