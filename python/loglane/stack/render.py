@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,11 +15,21 @@ from loglane.stack.layout import RENDERED
 from loglane.stack.spec import StackSpec
 
 COMPOSE = "docker-compose.yml"
+BUCKET_POLICY = "loki/bucket-lifecycle.json"
 _SUFFIX = ".j2"
 # Compose and Grafana's provisioning expand `$NAME` in what they read; `$$` is a plain dollar there
 # (https://docs.docker.com/reference/compose-file/interpolation/,
 # https://grafana.com/docs/grafana/latest/administration/provisioning/#using-environment-variables).
 _EXPANDS_DOLLARS = (COMPOSE, "grafana/provisioning/")
+
+# Files that only some stacks have.
+_WANTED: dict[str, Callable[[StackSpec], bool]] = {
+    "loki/overrides.yaml": lambda spec: bool(spec.tenants),
+    BUCKET_POLICY: lambda spec: spec.storage.type == "s3",
+}
+# Loki reads its overrides again by itself, and the bucket's policy is no file of Loki's: neither
+# is a reason for a new container.
+_NOT_DIGESTED = ("loki/overrides.yaml", BUCKET_POLICY)
 
 Tree = dict[str, str]
 
@@ -84,7 +94,13 @@ def _template_names(templates: Path, spec: StackSpec) -> Iterable[str]:
             continue
         if is_dashboard and PurePosixPath(name).stem not in spec.dashboards:
             continue
+        if not _WANTED.get(name, _always)(spec):
+            continue
         yield name
+
+
+def _always(_: StackSpec) -> bool:
+    return True
 
 
 def _render_one(
@@ -103,7 +119,10 @@ def _digests(tree: Tree) -> dict[str, str]:
     """Digest the files that each service mounts, by the folder they lie in."""
     texts: dict[str, list[str]] = {}
     for path, text in tree.items():
-        folder = PurePosixPath(path).relative_to(RENDERED).parts[0]
+        name = PurePosixPath(path).relative_to(RENDERED)
+        if str(name) in _NOT_DIGESTED:
+            continue
+        folder = name.parts[0]
         texts.setdefault(folder, []).append(f"{path}\0{text}\0")
     return {
         folder: hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

@@ -44,6 +44,27 @@ def hours(duration: str) -> float:
     return total
 
 
+def go_duration(count: float) -> str:
+    """Write hours as Go reads a duration: `2h30m`; it knows no days.
+
+    Those of Loki's keys that are no limits are read by Go itself
+    (https://pkg.go.dev/time#ParseDuration).
+    """
+    seconds = round(count * 3600)
+    parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{part}{unit}" for part, unit in parts if part)
+
+
+def matchers_of(selector: str) -> tuple[str, ...]:
+    """Return the matchers of a valid selector, sorted: equal for selectors of the same streams."""
+    found: list[str] = []
+    text, position = selector.strip(), 1
+    while (match := _MATCHER.match(text, position)) is not None:
+        found.append("".join(match.groups()[:3]))
+        position = match.end()
+    return tuple(sorted(set(found)))
+
+
 def size_bytes(size: str) -> int:
     """Convert a size such as `256KB` to bytes, in Loki's units of 1024."""
     return int(size[:-2]) * {"KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}[size[-2:]]

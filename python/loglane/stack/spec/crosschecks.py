@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from loglane.fields import MAX_LABELS
-from loglane.stack.spec.lifecycle import Limits, TenantRetention, burst_problems
+from loglane.stack.spec.lifecycle import Limits, TenantLimits, TenantRetention, burst_problems
 from loglane.stack.spec.model import Found
 from loglane.stack.values import hours, parse_selector
 
@@ -23,6 +23,7 @@ def cross_problems(spec: StackSpec) -> Found:
         *_labels(spec),
         *_retention(spec, spec.retention, ("retention",)),
         *_phases(spec),
+        *_ages(spec),
         *_tenants(spec),
         *_gateway(spec),
         *_alerts(spec),
@@ -64,6 +65,27 @@ def _phases(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
             ("retention", "phases", "warm"),
             f"{phases.warm!r}: not before the {spec.retention.default} after which lines go",
         )
+
+
+def _ages(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Lines older than any that is kept would be stored, and deleted by the next run."""
+    rules = spec.retention.streams
+    owners: list[tuple[tuple[str, ...], Limits | TenantLimits, TenantRetention]] = [
+        ((), spec.limits, spec.retention)
+    ]
+    owners += [
+        (("tenants", name), tenant.limits, tenant.retention or spec.retention)
+        for name, tenant in spec.tenants.items()
+    ]
+    for path, limits, retention in owners:
+        periods = (retention.default, *(rule.period for rule in (*retention.streams, *rules)))
+        longest, age = max(periods, key=hours), limits.reject_old_samples_max_age
+        if age is not None and hours(age) > hours(longest):
+            yield (
+                (*path, "limits", "reject_old_samples_max_age"),
+                f"{age!r}: no line is kept longer than {longest}, so older ones would be stored "
+                f"and deleted at once; write {longest} or less",
+            )
 
 
 def _tenants(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -16,13 +16,16 @@ from loglane.stack.kinds import (
     Word,
 )
 from loglane.stack.spec.model import Found, Model, value_unless
-from loglane.stack.values import hours, size_bytes
+from loglane.stack.values import hours, matchers_of, size_bytes
 
 # Classes that Loki can read from at once; from GLACIER and DEEP_ARCHIVE an object must be restored
 # first (https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html).
 StorageClass = Literal["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"]
 # S3 refuses an earlier move to these (same page).
 _NEED_30_DAYS = ("STANDARD_IA", "ONEZONE_IA")
+_MIN_HOT_H = 10 / 60
+# How long Loki may go on using an index that it has read: 5m in its cache, 3 tries of 5m each.
+_MIN_DELETE_H = 20 / 60
 
 
 class Storage(Model):
@@ -76,8 +79,12 @@ class Phases(Model):
             found.append((("warm",), f"{self.warm!r}: S3 counts whole days"))
         if self.warm and self.cold in _NEED_30_DAYS and hours(self.warm) < 30 * 24:
             found.append((("warm",), f"{self.warm!r}: S3 moves nothing to {self.cold} before 30d"))
-        if hours(self.hot) > 12:
-            found.append((("hot",), f"{self.hot!r}: longer than 12h; a crash would replay it all"))
+        if not _MIN_HOT_H <= hours(self.hot) <= 12:
+            message = f"{self.hot!r}: choose 10m to 12h; less makes countless small files, more "
+            found.append((("hot",), message + "has to be replayed after a crash"))
+        if not _MIN_DELETE_H <= hours(self.delete) <= 7 * 24:
+            message = f"{self.delete!r}: choose 20m to 7d; a query that began with the index of "
+            found.append((("delete",), message + "before still looks for the file"))
         return value_unless(found, self)
 
 
@@ -96,10 +103,10 @@ class TenantRetention(Model):
 
     @model_validator(mode="after")
     def _rules_differ(self) -> TenantRetention:
-        seen: dict[str, int] = {}
+        seen: dict[tuple[str, ...], int] = {}
         found: Found = []
         for index, rule in enumerate(self.streams):
-            first = seen.setdefault(_compact(rule.selector), index)
+            first = seen.setdefault(matchers_of(rule.selector), index)
             if first != index:
                 message = f"the same selector as streams[{first}], which wins always"
                 found.append((("streams", index, "selector"), message))
@@ -110,10 +117,6 @@ class Retention(TenantRetention):
     """How long lines are kept, and the phases of their life."""
 
     phases: Phases = Phases()
-
-
-def _compact(selector: str) -> str:
-    return selector.replace(" ", "")
 
 
 class TenantLimits(Model):
