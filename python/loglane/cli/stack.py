@@ -62,23 +62,29 @@ def render(
 
 @app.command()
 def validate(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
-    """Let Loki, Promtail and compose check the rendered files.
+    """Let the programs check the rendered files, and check that they are secure.
 
     Each from PATH or from its pinned image; what is not there is said, and is no failure.
     """
-    from loglane.stack.validate import validate as run_checkers
+    from loglane.stack.validate import validate as run_checks
 
-    verdicts = run_checkers(project_of(env, spec, None))
-    table = new_table("check", "outcome", "by")
-    for verdict in verdicts:
-        table.add_row(verdict.check, coloured(verdict.outcome), verdict.how)
+    report = run_checks(project_of(env, spec, None))
+    programs = new_table("check", "outcome", "by")
+    for verdict in report.programs:
+        programs.add_row(verdict.check, coloured(verdict.outcome), verdict.how)
+    security = new_table("security", "outcome", "why")
+    for found in report.security:
+        security.add_row(found.name, coloured("passed" if found.passed else "failed"), found.why)
     if as_json:
-        print(json.dumps({"env": env, "checks": [verdict.as_dict() for verdict in verdicts]}))
+        checks = [verdict.as_dict() for verdict in report.programs]
+        found_safe = [found.as_dict() for found in report.security]
+        print(json.dumps({"env": env, "checks": checks, "security": found_safe}))
     else:
-        print_table(table)
-    failed = [verdict for verdict in verdicts if verdict.outcome == "failed"]
-    if failed:
-        raise CheckFailed("\n".join(f"{verdict.check}:\n{verdict.output}" for verdict in failed))
+        print_table(programs)
+        print()
+        print_table(security)
+    if report.failures:
+        raise CheckFailed("\n".join(report.failures))
 
 
 @app.command()

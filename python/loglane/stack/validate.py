@@ -1,110 +1,113 @@
-"""Let the real programs check a rendered tree: each from PATH, or from its pinned image."""
+"""Let the real programs check a rendered tree, and check that it is still secure."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess  # arguments are lists, never a shell line
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from loglane.errors import EnvironmentMissing
-from loglane.stack import engine
+import yaml
+
+from loglane.stack.checkers import Checker, Verdict, check_compose, check_gateway, run_checker
 from loglane.stack.layout import RENDERED
 from loglane.stack.output import write_tree
 from loglane.stack.project import Project
+from loglane.stack.render import COMPOSE, Tree
+from loglane.stack.security import SecurityVerdict, check_security
+from loglane.stack.spec import StackSpec
 
-_TIMEOUT_S = 120
-_INSIDE = "/tmp/loglane-config.yaml"  # noqa: S108 - a path in a container that lives for the check
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one program said: `how` names the binary or image, or why there was none."""
-
-    check: str
-    outcome: Literal["passed", "failed", "not there"]
-    how: str
-    output: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as plain data."""
-        return asdict(self)
+__all__ = ["Report", "Verdict", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Checker:
-    binary: str
-    image: str
-    file: Path
-    flags: tuple[str, ...]
+class Report:
+    """What the programs said, and what the security checks found."""
+
+    programs: Sequence[Verdict]
+    security: Sequence[SecurityVerdict]
+
+    @property
+    def failures(self) -> list[str]:
+        """Say what failed, one text for each."""
+        said = [f"{v.check}:\n{v.output}" for v in self.programs if v.outcome == "failed"]
+        return said + [f"{v.name}: {'; '.join(v.problems)}" for v in self.security if not v.passed]
 
 
-def validate(project: Project) -> list[Verdict]:
-    """Render to a temporary folder and run every checker that is on this machine.
+def validate(project: Project) -> Report:
+    """Render to a temporary folder and run every check that this machine can run.
 
     Returns:
-        One verdict for each checker, in the order of the data flow.
+        One verdict for each program, in the order of the data flow, and for each security check.
     """
+    tree = project.render()
     with tempfile.TemporaryDirectory(prefix="loglane-") as folder:
         out = Path(folder)
-        write_tree(project.render(), out)
-        images = project.spec.images
-        configs = out / RENDERED
-        return [
-            _run(
-                _Checker(
-                    "promtail",
-                    images.promtail,
-                    configs / "promtail/promtail.yaml",
-                    ("-check-syntax",),
-                )
-            ),
-            _run(_Checker("loki", images.loki, configs / "loki/loki.yaml", ("-verify-config",))),
-            _compose(out / "docker-compose.yml"),
+        write_tree(tree, out)
+        # Containers that check run as other users.
+        out.chmod(0o755)
+        programs = [
+            *(run_checker(checker) for checker in _checkers(project.spec, tree, out)),
+            *_gateway(project.spec, out),
+            check_compose(out / COMPOSE),
         ]
+    return Report(programs, check_security(tree, project.spec.bind_address))
 
 
-def _run(checker: _Checker) -> Verdict:
-    check = " ".join((checker.binary, *checker.flags))
-    binary = shutil.which(checker.binary)
-    if binary is not None:
-        code, said = _call([binary, f"-config.file={checker.file}", *checker.flags])
-        return _verdict(check, binary, code, said)
-    try:
-        client = engine.connect()
-    except EnvironmentMissing:
-        return Verdict(check, "not there", f"no `{checker.binary}` on PATH and no Docker")
-    if shutil.which("docker") is None:
-        return Verdict(check, "not there", f"no `{checker.binary}` and no `docker` on PATH")
-    if not engine.has_image(client, checker.image):
-        return Verdict(check, "not there", f"`docker pull {checker.image}` brings it")
-    mount = f"{checker.file}:{_INSIDE}:ro"
-    run = ["run", "--rm", "--network=none", "--volume", mount, checker.image]
-    code, said = engine.run_docker([*run, f"-config.file={_INSIDE}", *checker.flags])
-    return _verdict(check, checker.image, code, said)
-
-
-def _compose(file: Path) -> Verdict:
-    check = "docker compose config"
-    try:
-        engine.compose_version()
-    except EnvironmentMissing as error:
-        return Verdict(check, "not there", str(error).splitlines()[0])
-    code, said = engine.compose_config(file)
-    return _verdict(check, "docker compose", code, said)
-
-
-def _call(command: list[str]) -> tuple[int, str]:
-    try:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+def _checkers(spec: StackSpec, tree: Tree, out: Path) -> Iterator[Checker]:
+    images, configs = spec.images, out / RENDERED
+    for path in tree:
+        if path.endswith(".alloy"):
+            yield Checker(
+                "alloy validate", "alloy", images.alloy, out / path, ("validate", "{file}")
+            )
+    if spec.collector == "promtail":
+        yield Checker(
+            "promtail -check-syntax",
+            "promtail",
+            images.promtail,
+            configs / "promtail/promtail.yaml",
+            ("-config.file={file}", "-check-syntax"),
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, str(error)
-    return done.returncode, (done.stdout + done.stderr).strip()
+    flags = ("-config.file={file}", "-verify-config")
+    loki = configs / "loki/loki.yaml"
+    yield Checker("loki -verify-config", "loki", images.loki, loki, flags)
+    for name in _tenants_as_limits(loki):
+        yield Checker("loki -verify-config, tenants", "loki", images.loki, name, flags)
+    for path in tree:
+        if path.startswith(f"{RENDERED}/prometheus/") and path.endswith((".yml", ".yaml")):
+            yield Checker(
+                "promtool check config",
+                "promtool",
+                images.prometheus,
+                out / path,
+                ("check", "config", "{file}"),
+                with_folder=True,
+            )
 
 
-def _verdict(check: str, how: str, code: int, said: str) -> Verdict:
-    return Verdict(check, "passed" if code == 0 else "failed", how, said if code else "")
+def _gateway(spec: StackSpec, out: Path) -> Iterator[Verdict]:
+    file = out / RENDERED / "gateway/nginx.conf"
+    if file.is_file():
+        yield check_gateway(file, spec.images.nginx)
+
+
+def _tenants_as_limits(loki: Path) -> Iterator[Path]:
+    """Write the tenants' overrides as if they were everybody's limits, all at once.
+
+    Loki reads its overrides when it runs, so -verify-config says nothing about them.
+    """
+    file = loki.parent / "overrides.yaml"
+    if not file.is_file():
+        return
+    config: dict[str, Any] = yaml.safe_load(loki.read_text())
+    overrides: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text())["overrides"]
+    rules = [rule for keys in overrides.values() for rule in keys.get("retention_stream", ())]
+    for keys in overrides.values():
+        config["limits_config"] |= keys
+    if rules:
+        config["limits_config"]["retention_stream"] = rules
+    as_limits = loki.parent / "tenants.yaml"
+    as_limits.write_text(yaml.safe_dump(config))
+    yield as_limits
