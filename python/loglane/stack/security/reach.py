@@ -31,7 +31,7 @@ def _ports(rendered: Rendered) -> Iterator[str]:
             address = _address(port)
             if name == DOCKER_PROXY:
                 yield f"{name}: is published on {address}; the collector alone may reach it"
-            elif address != expected:
+            elif address not in (LOOPBACK, expected):
                 yield f"{name}: published on {address or 'every address'}, not on {expected}"
 
 
