@@ -8,6 +8,7 @@ neither a deep nor an exponentially expanding file can hang it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ import yaml
 
 from loglane.errors import Problem, SpecError
 
+# The parser in C, many times as fast, where PyYAML was built with it.
+_FAST: type[yaml.SafeLoader] | None = getattr(yaml, "CSafeLoader", None)
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 
@@ -74,7 +77,12 @@ def read_document(file: Path) -> Document:
     """
     name = str(file)
     text = _read_text(file, name)
-    return _Builder(text, name).build()
+    if _FAST is not None:
+        # What is refused is said by Python's own parser, so that a message does not depend on
+        # what is installed.
+        with contextlib.suppress(SpecError):
+            return _Builder(text, name, _FAST).build()
+    return _Builder(text, name, yaml.SafeLoader).build()
 
 
 def _read_text(file: Path, name: str) -> str:
@@ -115,8 +123,9 @@ class _Open:
 
 
 class _Builder:
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str, name: str, loader: type[yaml.SafeLoader]) -> None:
         self._text = text
+        self._loader = loader
         self._name = name
         self._stack: list[_Open] = []
         self._problems: list[Problem] = []
@@ -126,7 +135,7 @@ class _Builder:
         root: Any = None
         documents = 0
         try:
-            loader = yaml.SafeLoader(self._text)
+            loader = self._loader(self._text)
             for event in iter(loader.get_event, None):
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
