@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,21 +12,16 @@ import jinja2
 
 from loglane.stack.context import template_context
 from loglane.stack.layout import RENDERED
+from loglane.stack.selection import BUCKET_POLICY, select
 from loglane.stack.spec import StackSpec
 
 COMPOSE = "docker-compose.yml"
-BUCKET_POLICY = "loki/bucket-lifecycle.json"
 _SUFFIX = ".j2"
 # Compose and Grafana's provisioning expand `$NAME` in what they read; `$$` is a plain dollar there
 # (https://docs.docker.com/reference/compose-file/interpolation/,
 # https://grafana.com/docs/grafana/latest/administration/provisioning/#using-environment-variables).
 _EXPANDS_DOLLARS = (COMPOSE, "grafana/provisioning/")
 
-# Files that only some stacks have.
-_WANTED: dict[str, Callable[[StackSpec], bool]] = {
-    "loki/overrides.yaml": lambda spec: bool(spec.tenants),
-    BUCKET_POLICY: lambda spec: spec.storage.type == "s3",
-}
 # Loki reads its overrides again by itself, and the bucket's policy is no file of Loki's: neither
 # is a reason for a new container.
 _NOT_DIGESTED = ("loki/overrides.yaml", BUCKET_POLICY)
@@ -46,12 +40,13 @@ def render(spec: StackSpec, templates: Path) -> Tree:
         Text by path, relative to the project, with `/` between folders, in a stable order.
     """
     environment = _environment(templates)
-    names = sorted(_template_names(templates, spec))
+    found = templates.rglob(f"*{_SUFFIX}")
+    names = [path.relative_to(templates).as_posix().removesuffix(_SUFFIX) for path in found]
     context = template_context(spec)
     tree: Tree = {}
-    for name in names:
+    for name, output in sorted(select(names, spec)):
         if name != COMPOSE:
-            tree[str(RENDERED / name)] = _render_one(environment, name, context, spec)
+            tree[str(RENDERED / output)] = _render_one(environment, name, context, spec)
     context["digests"] = _digests(tree)
     compose = {COMPOSE: _render_one(environment, COMPOSE, context, spec)}
     return {**compose, **tree}
@@ -84,25 +79,6 @@ def _json(context: jinja2.runtime.Context, value: Any) -> str:
     if (context.name or "").startswith(_EXPANDS_DOLLARS):
         text = text.replace("$", "$$")
     return text
-
-
-def _template_names(templates: Path, spec: StackSpec) -> Iterable[str]:
-    collectors = {"promtail", "alloy"} - {spec.collector}
-    for path in templates.rglob(f"*{_SUFFIX}"):
-        name = path.relative_to(templates).as_posix().removesuffix(_SUFFIX)
-        parts = PurePosixPath(name).parts
-        is_dashboard = parts[:2] == ("grafana", "dashboards")
-        if parts[0] in collectors:
-            continue
-        if is_dashboard and PurePosixPath(name).stem not in spec.dashboards:
-            continue
-        if not _WANTED.get(name, _always)(spec):
-            continue
-        yield name
-
-
-def _always(_: StackSpec) -> bool:
-    return True
 
 
 def _render_one(
