@@ -72,22 +72,26 @@ def test_datasource_uids_of_dashboards_are_provisioned(stack):
 
 
 def test_dashboard_expressions_use_known_labels_only(stack):
-    """Selectors and groupings of every expression name labels of the contract."""
+    """Selectors name labels of the contract; groupings those, or what the query itself makes."""
     labels = {*stack.spec.labels, "service_name"}
     expressions = [*walk(stack.dashboards, "expr"), *walk(stack.datasources, "url")]
     used: set[str] = set()
     for text in expressions:
         for selector in re.findall(r"\{[^{}]*=[^{}]*\}", text):
             used |= set(parse_selector(selector))
-        for grouping in re.findall(r"(?:by|without) \(([^)]*)\)", text):
-            used |= {name.strip() for name in grouping.split(",")}
+        # Labels that `| json`, `| label_format` and `| regexp` make, and the one that is chosen.
+        made = {*re.findall(r'(\w+)=["`]', text), *re.findall(r"\?P<(\w+)>", text), "$label"}
+        for names in re.findall(r"\| logfmt ([\w, ]+)", text):
+            made |= {name.strip() for name in names.split(",")}
+        for grouping in re.findall(r"(?:by|without) \(([^)]+)\)", text):
+            used |= {name.strip() for name in grouping.split(",")} - made
     assert {"service", "level", "env"} <= used
     assert used <= labels
 
 
 def test_dashboard_variables_are_labels(stack):
     """Each variable lists the values of a label of its own name."""
-    variables = [item for item in walk(stack.dashboards, "list") for item in item]
+    variables = [v for board in stack.dashboards for v in board["templating"]["list"]]
     asked = {v["name"]: v["query"] for v in variables if v["type"] == "query"}
     assert {"env", "service", "level"} == set(asked)
     assert {name: f"label_values({name})" for name in asked} == asked

@@ -123,11 +123,13 @@ def _request(chance: random.Random, at_ns: int, part: float) -> Iterator[tuple[i
     status = 500 if failed else chance.choices((200, 404, 422), (0.96, 0.03, 0.01))[0]
     yield _line(at_ns + 10**6, "shop", "debug", "price looked up", version, user)
     if failed:
-        yield _line(middle_ns, failed.service, "error", failed.message, version, {
+        number = chance.randrange(1, 9999)
+        message = failed.message.format(number=number)
+        yield _line(middle_ns, failed.service, "error", message, version, {
             **user, "logger": failed.logger, "exception": TRACEBACK.format(
                 file=failed.file, line=failed.line, function=failed.function,
                 source=failed.source, kind=failed.kind,
-                text=failed.text.format(number=chance.randrange(1, 9999)),
+                text=failed.text.format(number=number),
             ),
         })  # fmt: skip
     elif status == 404:

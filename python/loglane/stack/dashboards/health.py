@@ -8,14 +8,28 @@ from loglane.stack.spec import StackSpec
 
 # The stages and sinks of the two collectors count under names of their own.
 _READ = {
-    "promtail": ("promtail_docker_target_entries_total", "promtail_read_lines_total"),
-    "alloy": ("loki_source_docker_target_entries_total", "loki_source_file_read_lines_total"),
+    "promtail": (
+        "promtail_docker_target_entries_total",
+        "promtail_read_lines_total",
+        "promtail_journal_target_lines_total",
+    ),
+    "alloy": (
+        "loki_source_docker_target_entries_total",
+        "loki_source_file_read_lines_total",
+        "loki_source_journal_target_lines_total",
+    ),
 }
 _SENT = {"promtail": "promtail_sent_entries_total", "alloy": "loki_write_sent_entries_total"}
 _GAVE_UP = {
     "promtail": "promtail_dropped_entries_total",
     "alloy": "loki_write_dropped_entries_total",
 }
+# How long the collector's requests took; and what it calls itself in them.
+_REQUESTS = {
+    "promtail": "promtail_request_duration_seconds_count",
+    "alloy": "loki_write_request_duration_seconds_count",
+}
+_USER_AGENTS = {"promtail": "promtail/.*", "alloy": "Alloy/.*"}
 _RETRIES = {"promtail": "promtail_batch_retries_total", "alloy": "loki_write_batch_retries_total"}
 
 # Why Loki refuses a line, by the words of its answer (loki: pkg/validation/validate.go).
@@ -37,18 +51,22 @@ def queries(spec: StackSpec) -> dict[str, str]:
 
 def _from_metrics(spec: StackSpec) -> dict[str, str]:
     received = "loki_distributor_lines_received_total"
-    pushes = 'loki_request_duration_seconds_count{route="loki_api_v1_push"}'
-    read = " or ".join(f"sum(rate({name}[$__rate_interval]))" for name in _READ[spec.collector])
+    behind = f'loki_distributor_lag_ms_total{{userAgent=~"{_USER_AGENTS[spec.collector]}"}}'
+    # A source that the collector does not have has no counter either.
+    read = " + ".join(
+        f"(sum(rate({name}[$__rate_interval])) or vector(0))" for name in _READ[spec.collector]
+    )
     gave_up, retries = _GAVE_UP[spec.collector], _RETRIES[spec.collector]
     compacted = "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds"
+    applied = "loki_compactor_apply_retention_last_successful_run_timestamp_seconds"
     return {
         "up": "up",
         "received": f"sum(increase({received}[$__range]))",
         "rejected": "sum(increase(loki_discarded_samples_total[$__range])) or vector(0)",
         "gave_up": f"sum(increase({gave_up}[$__range])) or vector(0)",
         "lag": (
-            "sum(rate(loki_distributor_lag_ms_total[$__rate_interval]))"
-            f" / sum(rate({pushes}[$__rate_interval]))"
+            f"sum(rate({behind}[$__rate_interval]))"
+            f" / sum(rate({_REQUESTS[spec.collector]}[$__rate_interval]))"
         ),
         "read": read,
         "sent": f"sum(rate({_SENT[spec.collector]}[$__rate_interval]))",
@@ -58,17 +76,15 @@ def _from_metrics(spec: StackSpec) -> dict[str, str]:
         "ingest_bytes": "sum(rate(loki_distributor_bytes_received_total[$__rate_interval]))",
         "rejected_by_reason": (
             "sum by (reason) (increase(loki_discarded_samples_total[$__rate_interval]))"
-            " or vector(0)"
         ),
         "streams": "sum(loki_ingester_memory_streams)",
         "chunks": "sum(loki_ingester_memory_chunks)",
         "wal_disk": "max(loki_ingester_wal_disk_usage_percent)",
         "wal_bytes": "sum(rate(loki_ingester_wal_logged_bytes_total[$__rate_interval]))",
         "checkpoint_s": 'max(loki_ingester_checkpoint_duration_seconds{quantile="0.99"})',
-        "compacted": f"time() - max({compacted})",
-        "retention": (
-            "time() - max(loki_compactor_apply_retention_last_successful_run_timestamp_seconds)"
-        ),
+        # Both are 0 until the first time.
+        "compacted": f"time() - (max({compacted}) > 0)",
+        "retention": f"time() - (max({applied}) > 0)",
         "pending_deletes": "sum(loki_compactor_pending_delete_requests_count) or vector(0)",
         "memory": "sum by (job) (process_resident_memory_bytes)",
     }
@@ -85,10 +101,17 @@ def _from_lines(spec: StackSpec) -> dict[str, str]:
         f"{collector} |= `final error sending batch`",
         (f"{collector} |= `error sending batch, will retry`"),
     )
-    checkpoint = f"{loki} |= `checkpoint done` | logfmt time | unwrap duration_seconds(time)"
+    checkpoint = (
+        f"{loki} |= `checkpoint done` | logfmt msg, time | msg = `checkpoint done`"
+        " | unwrap duration_seconds(time)"
+    )
     flushed = f"{loki} |= `flushing stream` | logfmt msg, total_comp | msg = `flushing stream`"
     level = f"| logfmt level {NO_ERROR}"
-    compaction = f"{loki} |~ `compacting table|marks? file` | logfmt msg {NO_ERROR}"
+    # Loki also logs every query, and so the words that are looked for here: `msg` tells them apart.
+    compaction = (
+        f"{loki} |~ `compacting table|marks? file` | logfmt msg {NO_ERROR}"
+        " | msg =~ `finished compacting table|mark file created|no marks file found`"
+    )
     return {
         "newest": (
             f"max by (service) (max_over_time({own}"

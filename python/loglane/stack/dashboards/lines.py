@@ -31,6 +31,16 @@ LONG = SHORT + _TRACEBACK
 STEP = "{{.service}} {{.level}}: " + _WORDS + _TRACEBACK
 
 
+# What a chart by level calls lines without one, such as those of foreign software.
+NO_LEVEL = "none"
+
+
+def by_level(range_aggregation: str) -> str:
+    """Return the sum by level, in which lines without a level have a name too."""
+    found = f"sum by (level) ({range_aggregation})"
+    return f'label_replace({found}, "level", "{NO_LEVEL}", "level", "")'
+
+
 def fields(*names: str, **renamed: str) -> str:
     """Return the stage that reads fields from a JSON line: `name`, or `label=field`."""
     wanted = {**{name: name for name in names}, **renamed}

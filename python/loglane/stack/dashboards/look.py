@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from loglane.fields import LEVELS
+from loglane.stack.dashboards.lines import NO_LEVEL
 from loglane.stack.spec import StackSpec
 
 LEVEL_COLOURS = {
@@ -70,9 +71,13 @@ def look_context(spec: StackSpec) -> dict[str, Any]:
                 "url": f"/d/loglane-trace?var-id=${{__value.text}}&{kept}",
             },
         ),
-        "level_colours": _by_name({level: LEVEL_COLOURS[level] for level in LEVELS}),
+        "level_colours": _by_name(
+            {**{level: LEVEL_COLOURS[level] for level in LEVELS}, NO_LEVEL: "#4d4d4d"}
+        ),
         "percentiles": [*PERCENTILE_COLOURS],
         "percentile_colours": _by_name(PERCENTILE_COLOURS),
+        "percentile_names": _by_query(PERCENTILE_COLOURS),
+        "narrow_columns": [_width(name, 90) for name in ("Method", "p95", "Slowest")],
         "status_colours": _by_name(_STATUS_COLOURS),
         "ratio_colours": _by_name(
             {"failed requests": LEVEL_COLOURS["critical"], "error lines": LEVEL_COLOURS["error"]}
@@ -187,6 +192,27 @@ def _by_name(colours: dict[str, str]) -> list[dict[str, Any]]:
         }
         for name, colour in colours.items()
     ]
+
+
+def _by_query(colours: dict[str, str]) -> list[dict[str, Any]]:
+    """Give each query's value its name and colour: an instant one is called after its query."""
+    return [
+        {
+            "matcher": {"id": "byFrameRefID", "options": name},
+            "properties": [
+                {"id": "displayName", "value": name},
+                {"id": "color", "value": {"mode": "fixed", "fixedColor": colour}},
+            ],
+        }
+        for name, colour in colours.items()
+    ]
+
+
+def _width(column: str, pixels: int) -> dict[str, Any]:
+    return {
+        "matcher": {"id": "byName", "options": column},
+        "properties": [{"id": "custom.width", "value": pixels}],
+    }
 
 
 def _thresholds(*steps: tuple[str, float | None]) -> dict[str, Any]:

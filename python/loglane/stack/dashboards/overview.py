@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loglane.stack.dashboards.lines import CHOSEN, ERRORS, LONG, SHORT, readable
+from loglane.stack.dashboards.lines import CHOSEN, ERRORS, LONG, SHORT, by_level, readable
 
 SELECTOR = f'{CHOSEN}, level=~"$level"'
 # A regular expression in backticks: `:regex` escapes what is special, quotes may be in the text;
@@ -21,10 +21,10 @@ def queries() -> dict[str, str]:
             f"sum(count_over_time({errors} [$__range])) / sum(count_over_time({lines} [$__range]))"
         ),
         "error_ratio_over_time": (
-            f"sum(rate({errors} [$__interval])) / sum(rate({lines} [$__interval]))"
+            f"(sum(rate({errors} [$__interval])) or vector(0)) / sum(rate({lines} [$__interval]))"
         ),
         "rate_by_service": f"sum by (service) (rate({lines} [$__interval]))",
-        "rate_by_level": f"sum by (level) (rate({lines} [$__interval]))",
+        "rate_by_level": by_level(f"rate({lines} [$__interval])"),
         "top_services_by_errors": (
             f"topk(10, sum by (service) (count_over_time({errors} [$__range])))"
         ),

@@ -36,19 +36,15 @@ def queries(spec: StackSpec) -> dict[str, Any]:
     if sql is None:
         return {}
     time = f"$__timeFilter({sql.time_column})"
+    # The spec takes plain identifiers only, so nothing here needs quotes.
+    rows = f"FROM {sql.table} WHERE {time}"
+    step = f"$__timeGroupAlias({sql.time_column}, $__interval)"
     errors = f"{{{CHOSEN}, {ERRORS}}}"
     return {
         "datasource": {"type": _DATASOURCE_TYPES[sql.type], "uid": sql.uid},
-        "table": sql.table,
-        "time_column": sql.time_column,
-        "count": f"SELECT count(*) AS records FROM {sql.table} WHERE {time}",
-        "over_time": (
-            f"SELECT $__timeGroupAlias({sql.time_column}, $__interval), count(*) AS records"
-            f" FROM {sql.table} WHERE {time} GROUP BY 1 ORDER BY 1"
-        ),
-        "newest": (
-            f"SELECT * FROM {sql.table} WHERE {time} ORDER BY {sql.time_column} DESC LIMIT 200"
-        ),
+        "count": f"SELECT count(*) AS records {rows}",
+        "over_time": f"SELECT {step}, count(*) AS records {rows} GROUP BY 1 ORDER BY 1",
+        "newest": f"SELECT * {rows} ORDER BY {sql.time_column} DESC LIMIT 200",
         "errors": f"sum(count_over_time({errors} [$__range])) or vector(0)",
         "errors_over_time": f"sum by (service) (count_over_time({errors} [$__interval]))",
         "newest_errors": f"{errors} {readable(LONG)}",

@@ -8,6 +8,7 @@ from loglane.stack.dashboards.lines import (
     LONG,
     NO_ERROR,
     READABLE,
+    by_level,
     fields,
     of_category,
     readable,
@@ -30,10 +31,11 @@ def queries(spec: StackSpec) -> dict[str, str]:
     access = of_category(spec, CHOSEN, "access")
     status = f"{access} {fields('status')} {READABLE}"
     took = f"{access} {fields('duration_ms')} | unwrap duration_ms {READABLE}"
-    by_route = (
-        f"{access} {fields('duration_ms', 'method', 'route', 'path')}"
-        ' | label_format route="{{or .route .path}}" | unwrap duration_ms ' + READABLE
+    each = (
+        f"{access} {fields('duration_ms', 'method', 'route', 'path')} {READABLE}"
+        ' | label_format route="{{or .route .path}}"'
     )
+    by_route = f"{each} | unwrap duration_ms {READABLE}"
     routes = "(service, method, route)"
     exceptions = (
         f'{errors} {fields("exception")} {NO_ERROR} | exception != ""'
@@ -57,12 +59,12 @@ def queries(spec: StackSpec) -> dict[str, str]:
             f"sum by (class) (rate({status}"
             " | label_format class=`{{trunc 1 .status}}xx` [$__interval]))"
         ),
-        "rate_by_level": f"sum by (level) (rate({every} [$__interval]))",
+        "rate_by_level": by_level(f"rate({every} [$__interval])"),
         "failed_over_time": _ratio(f"{status} | status >= 500", access, "rate", "$__interval"),
         "error_lines_over_time": _ratio(errors, every, "rate", "$__interval"),
         "slowest": f"topk(20, quantile_over_time(0.95, {by_route} [$__range]) by {routes})",
         "slowest_most": f"max_over_time({by_route} [$__range]) by {routes}",
-        "slowest_count": f"sum by {routes} (count_over_time({by_route} [$__range]))",
+        "slowest_count": f"sum by {routes} (count_over_time({each} [$__range]))",
         "exceptions": (
             f"topk(50, sum by (service, type, place) (count_over_time({exceptions} [$__range])))"
         ),
