@@ -124,9 +124,9 @@ def test_dashboard_templates_stay_short(root):
 
 def test_collector_sends_the_contract(stack):
     """The collector sets exactly the spec's labels and structured metadata."""
-    relabelled = {r["target_label"] for r in stack.promtail["scrape_configs"][0]["relabel_configs"]}
-    labels = {*relabelled, *stack.stage("labels"), *stack.stage("static_labels")}
-    assert set(stack.spec.labels) == labels
+    rules = stack.promtail["scrape_configs"][0]["relabel_configs"]
+    relabelled = {r["target_label"] for r in rules if "target_label" in r}
+    assert set(stack.spec.labels) == {*relabelled, *stack.stage("labels")}
     assert list(stack.spec.structured_metadata) == list(stack.stage("structured_metadata"))
     extracted = set(stack.stage("json")["expressions"])
     assert extracted == {*stack.stage("labels"), *stack.stage("structured_metadata")}

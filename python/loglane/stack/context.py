@@ -50,7 +50,6 @@ def _bracketed(address: str) -> str:
 def _mounts() -> dict[str, str]:
     return {
         "loki": f"./{RENDERED}/loki:/etc/loki:ro",
-        "promtail": f"./{RENDERED}/promtail/promtail.yaml:/etc/promtail/promtail.yaml:ro",
         "provisioning": f"./{RENDERED}/grafana/provisioning:/etc/grafana/provisioning:ro",
         "dashboards": f"./{RENDERED}/grafana/dashboards:/etc/grafana/dashboards:ro",
         "secrets": f"./{SECRETS}:/host",

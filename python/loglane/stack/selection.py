@@ -8,17 +8,14 @@ from pathlib import PurePosixPath
 from loglane.stack.spec import StackSpec
 
 BUCKET_POLICY = "loki/bucket-lifecycle.json"
-# Files and folders that only some stacks have; everything else is in every stack.
+# Folders of components; the others' files are in every stack.
+_COMPONENTS = ("alloy", "docker-proxy", "gateway", "prometheus", "promtail")
+# Files that only some stacks have.
 _WANTED: dict[str, Callable[[StackSpec], bool]] = {
-    "alloy": lambda spec: spec.collector == "alloy",
-    "docker-proxy": lambda spec: spec.docker.proxy,
-    "gateway": lambda spec: spec.gateway is not None,
     "grafana/dashboards/stack-health-metrics.json": lambda spec: spec.metrics,
     "grafana/dashboards/stack-health.json": lambda spec: not spec.metrics,
     "loki/overrides.yaml": lambda spec: bool(spec.tenants),
     BUCKET_POLICY: lambda spec: spec.storage.type == "s3",
-    "prometheus": lambda spec: spec.metrics,
-    "promtail": lambda spec: spec.collector == "promtail",
 }
 # One dashboard from two templates: what Prometheus knows, or what the stack's own lines say.
 _RENAMED = {
@@ -40,7 +37,9 @@ def select(names: Iterable[str], spec: StackSpec) -> Iterator[tuple[str, str]]:
     for name in names:
         path = PurePosixPath(name)
         output = _RENAMED.get(name, name)
-        if not all(_WANTED.get(key, _always)(spec) for key in (name, path.parts[0])):
+        if path.parts[0] in _COMPONENTS and path.parts[0] not in spec.components:
+            continue
+        if not _WANTED.get(name, _always)(spec):
             continue
         if path.parent == _DASHBOARDS and PurePosixPath(output).stem not in spec.dashboards:
             continue
