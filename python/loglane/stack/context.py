@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from loglane.stack.alerting import alerting_context
 from loglane.stack.collecting import collector_context
 from loglane.stack.dashboards import dashboard_context
 from loglane.stack.layout import RENDERED, SECRETS
 from loglane.stack.lifecycle import storage_context
+from loglane.stack.metrics import metrics_context
 from loglane.stack.spec import StackSpec
 
 # What each component listens on inside its container.
@@ -40,6 +42,8 @@ def template_context(spec: StackSpec) -> dict[str, Any]:
         **collector_context(spec),
         **storage_context(spec),
         **dashboard_context(spec),
+        **metrics_context(spec),
+        **alerting_context(spec),
     }
 
 
@@ -50,6 +54,7 @@ def _bracketed(address: str) -> str:
 def _mounts() -> dict[str, str]:
     return {
         "loki": f"./{RENDERED}/loki:/etc/loki:ro",
+        "prometheus": f"./{RENDERED}/prometheus/prometheus.yml:/etc/prometheus/prometheus.yml:ro",
         "provisioning": f"./{RENDERED}/grafana/provisioning:/etc/grafana/provisioning:ro",
         "dashboards": f"./{RENDERED}/grafana/dashboards:/etc/grafana/dashboards:ro",
         "secrets": f"./{SECRETS}:/host",

@@ -83,7 +83,7 @@ def test_render_changes_a_digest_with_its_config_only(templates):
         return {n: s["labels"]["loglane.config"] for n, s in services.items() if "labels" in s}
 
     before = digests(render(spec(), templates))
-    after = digests(render(spec(retention={"default": "9d"}), templates))
+    after = digests(render(spec(limits={"max_line_size": "9KB"}), templates))
     assert {"loki"} == {name for name in before if before[name] != after[name]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -16,8 +17,12 @@ from loglane.stack.kinds import (
     Word,
 )
 from loglane.stack.spec.model import Found, Model, value_unless
+from loglane.stack.values import hours
 
 Severity = Literal["info", "warning", "critical"]
+# The contact point that is always there: an alert becomes a log line of the service `alerts`.
+LOG_CONTACT_POINT = "log"
+
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
@@ -141,7 +146,7 @@ class Route(Model):
 class Policy(Model):
     """Who is told by default, how alerts are grouped, how often they are repeated."""
 
-    # None: alerts become log lines of the service `alerts`, and are seen in Grafana.
+    # None: `log`; alerts become log lines of the service `alerts`, and are seen in Grafana.
     contact_point: Word | None = None
     group_wait: Duration = "30s"
     group_interval: Duration = "5m"
@@ -149,18 +154,69 @@ class Policy(Model):
     routes: tuple[Route, ...] = Field(default=(), max_length=100)
 
 
+class Removed(Model):
+    """What Grafana still has of an earlier spec, and shall lose at its next start.
+
+    Grafana keeps what was provisioned when a file stops naming it. Rules need no entry here.
+    """
+
+    contact_points: tuple[Word, ...] = Field(default=(), max_length=50)
+    mute_times: tuple[Word, ...] = Field(default=(), max_length=50)
+    # With `enabled: false`: the notification policy, and every contact point and mute time of the
+    # spec with it.
+    policy: bool = False
+
+
 class Alerts(Model):
     """Grafana-managed alerting, provisioned."""
 
     enabled: bool = True
+    # How often Grafana asks; it counts in steps of ten seconds.
+    evaluation_interval: Duration = "1m"
     rules: Rules = Rules()
     contact_points: dict[Word, ContactPoint] = Field(default_factory=dict, max_length=50)
     policy: Policy = Policy()
     mute_times: dict[Word, MuteTime] = Field(default_factory=dict, max_length=50)
+    removed: Removed = Removed()
+
+    @model_validator(mode="after")
+    def _is_evaluated_in_steps(self) -> Alerts:
+        found: Found = []
+        seconds = round(hours(self.evaluation_interval) * 3600, 6)
+        if seconds % 10:
+            message = f"{self.evaluation_interval!r}: Grafana counts in steps of 10s"
+            found.append((("evaluation_interval",), message))
+        return value_unless(found, self)
+
+    @model_validator(mode="after")
+    def _removed_are_gone(self) -> Alerts:
+        found: Found = []
+        removed = self.removed
+        kinds: list[tuple[str, tuple[str, ...], Container[str]]] = [
+            ("contact_points", removed.contact_points, self.contact_points),
+            ("mute_times", removed.mute_times, self.mute_times),
+        ]
+        for kind, names, present in kinds:
+            found += [
+                (("removed", kind, index), f"{name!r} is still under alerts.{kind}")
+                for index, name in enumerate(names)
+                if name in present
+            ]
+            if names and not self.enabled and not self.removed.policy:
+                message = "Grafana's policy may still use them; add `policy: true`"
+                found.append((("removed", kind), message))
+        if self.removed.policy and self.enabled:
+            message = "there is a policy while alerts are enabled; set `enabled: false`"
+            found.append((("removed", "policy"), message))
+        return value_unless(found, self)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Alerts:
         found: Found = []
+        if LOG_CONTACT_POINT in self.contact_points:
+            message = "is the one that makes log lines of alerts; choose another name"
+            found.append((("contact_points", LOG_CONTACT_POINT), message))
+        known = (*self.contact_points, LOG_CONTACT_POINT)
         routes = self.policy.routes
         used: Found = [(("policy", "contact_point"), self.policy.contact_point or "")]
         used += [
@@ -168,9 +224,9 @@ class Alerts(Model):
             for i, r in enumerate(routes)
         ]
         found += [
-            (path, f"there is no contact point {name!r}; there are: {_listed(self.contact_points)}")
+            (path, f"there is no contact point {name!r}; there are: {_listed(known)}")
             for path, name in used
-            if name and name not in self.contact_points
+            if name and name not in known
         ]
         found += [
             (
@@ -184,5 +240,5 @@ class Alerts(Model):
         return value_unless(found, self)
 
 
-def _listed(names: dict[str, object] | dict[str, ContactPoint] | dict[str, MuteTime]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from loglane.stack.kinds import HostPort, Identifier, Text, Uid, Word
+from loglane.stack.kinds import HostPort, Identifier, MailAddress, Text, Uid, Word
 from loglane.stack.spec.model import Model
 
 DashboardName = Literal[
@@ -49,7 +49,7 @@ class Smtp(Model):
     """The mail server that Grafana sends alerts through."""
 
     address: HostPort
-    sender: Text
+    sender: MailAddress
     # With a user, the password is the secret `grafana_smtp_password`.
     user: Text | None = None
 
