@@ -86,7 +86,8 @@ def test_dashboard_expressions_use_known_labels_only(stack):
         for grouping in re.findall(r"(?:by|without) \(([^)]+)\)", text):
             used |= {name.strip() for name in grouping.split(",")} - made
     assert {"service", "level", "env"} <= used
-    assert used <= labels
+    # An id may group, though it never selects.
+    assert used <= labels | set(stack.spec.structured_metadata)
 
 
 def test_dashboard_variables_are_labels(stack):

@@ -97,12 +97,6 @@ def _docker_job(name: str, labels: list[str], rules: list[Rule]) -> dict[str, An
     }
 
 
-def alert_log_url(spec: StackSpec) -> str:
-    """Return where the collector takes a line by HTTP, as Grafana's container reaches it."""
-    paths = {"promtail": "/promtail/api/v1/raw", "alloy": "/loki/api/v1/raw"}
-    return f"http://{spec.collector}:3500{paths[spec.collector]}"
-
-
 def _discovery_labels(spec: StackSpec) -> list[str]:
     if spec.apps.label is not None:
         return [spec.apps.label]

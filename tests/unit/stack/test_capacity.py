@@ -16,7 +16,7 @@ def spec(**keys):
     ("keys", "expected"),
     [
         ({"retention": {"default": "10d"}}, 10),
-        ({"retention": {"default": "36h"}}, 1.5),
+        ({"retention": {"default": "36h"}, "limits": {"reject_old_samples_max_age": "1d"}}, 1.5),
         (
             {
                 "retention": {

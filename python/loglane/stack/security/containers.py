@@ -11,6 +11,8 @@ from loglane.stack.security.rendered import COLLECTORS, DOCKER_PROXY, Rendered
 KNOWN_CAPABILITIES = {
     # Hands files of mode 0600, which are the operator's, to the users of other containers.
     "secrets": {"CHOWN", "DAC_OVERRIDE", "FOWNER"},
+    # Reads log files of the host, most of which belong to other users; rendered with such sources.
+    **dict.fromkeys(COLLECTORS, {"DAC_READ_SEARCH"}),
 }
 # Docker's socket, the journal and other containers' files belong to root.
 KNOWN_ROOT = {"secrets", DOCKER_PROXY, *COLLECTORS}
