@@ -12,7 +12,7 @@ KNOWN_CAPABILITIES = {
     # Hands files of mode 0600, which are the operator's, to the users of other containers.
     "secrets": {"CHOWN", "DAC_OVERRIDE", "FOWNER"},
     # Reads log files of the host, most of which belong to other users; rendered with such sources.
-    **dict.fromkeys(COLLECTORS, {"DAC_READ_SEARCH"}),
+    **{name: {"DAC_READ_SEARCH"} for name in COLLECTORS},
 }
 # Docker's socket, the journal and other containers' files belong to root.
 KNOWN_ROOT = {"secrets", DOCKER_PROXY, *COLLECTORS}
