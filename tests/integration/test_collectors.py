@@ -136,27 +136,27 @@ CASES = (
             ACCESS.format("GET /health", 200),
             "2026/11/22 00:00:00 [crit] 1#1: out of files",
         ),
-        tuple(
-            (level, {"log_category": "access", "team": "web"}, metadata, line)
-            for level, metadata, line in (
-                (
-                    "info",
-                    {"method": "GET", "path": "/a", "status": "200"},
-                    ACCESS.format("GET /a?b=c", 200),
-                ),
-                (
-                    "warning",
-                    {"method": "POST", "path": "/b", "status": "404"},
-                    ACCESS.format("POST /b", 404),
-                ),
-                (
-                    "error",
-                    {"method": "GET", "path": "/c", "status": "503", "duration_ms": "250"},
-                    ACCESS.format("GET /c", 503) + " rt=0.250",
-                ),
-            )
-        )
-        + (("critical", {"team": "web"}, {}, "2026/11/22 00:00:00 [crit] 1#1: out of files"),),
+        (
+            (
+                "info",
+                {"log_category": "access", "team": "web"},
+                {"method": "GET", "path": "/a", "status": "200"},
+                ACCESS.format("GET /a?b=c", 200),
+            ),
+            (
+                "warning",
+                {"log_category": "access", "team": "web"},
+                {"method": "POST", "path": "/b", "status": "404"},
+                ACCESS.format("POST /b", 404),
+            ),
+            (
+                "error",
+                {"log_category": "access", "team": "web"},
+                {"method": "GET", "path": "/c", "status": "503", "duration_ms": "250"},
+                ACCESS.format("GET /c", 503) + " rt=0.250",
+            ),
+            ("critical", {"team": "web"}, {}, "2026/11/22 00:00:00 [crit] 1#1: out of files"),
+        ),
         {"format": "nginx", "drop": ["GET /health"], "labels": {"team": "web"}},
     ),
     Case(
@@ -527,21 +527,21 @@ def test_collectors_send_each_line_to_its_tenant(guarded):
 
 
 REFUSED = (
-    "POST /containers/create", "POST /v1.44/containers/abc/exec", "POST /containers/abc/start",
+    "POST /containers/create", "POST /v1.41/containers/abc/exec", "POST /containers/abc/start",
     "DELETE /containers/abc", "GET /containers/abc/archive?path=/", "GET /containers/abc/export",
-    "GET /images/json", "GET /secrets", "GET /v1.44/../containers/abc/archive",
+    "GET /images/json", "GET /secrets", "GET /v1.41/../containers/abc/archive",
     "GET //containers/abc/archive", "GET /containers/abc%2Farchive/json", "PUT /_ping",
     "POST /containers/json", "GET /containers/json/../abc/archive", "POST /build",
 )  # fmt: skip
-PASSED = ("GET /_ping", "GET /v1.44/version", "GET /info", "GET /containers/json?all=1",
-          "GET /v1.44/networks")  # fmt: skip
+PASSED = ("GET /_ping", "GET /v1.41/version", "GET /info", "GET /containers/json?all=1",
+          "GET /v1.41/networks")  # fmt: skip
 
 
 def test_docker_proxy_passes_reading_only(guarded):
     """What the collector needs is answered; all else is refused before it reaches Docker."""
     answers = {ask: guarded.asked("docker-proxy", 2375, ask) for ask in (*PASSED, *REFUSED)}
     assert dict.fromkeys(PASSED, True) == {ask: " 200 " in answers[ask] for ask in PASSED}
-    refused = {ask: any(c in answers[ask] for c in (" 403 ", " 400 ")) for ask in REFUSED}
+    refused = {ask: " 403 " in answers[ask] for ask in REFUSED}
     assert dict.fromkeys(REFUSED, True) == refused
 
 
