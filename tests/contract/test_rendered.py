@@ -72,8 +72,9 @@ def test_datasource_uids_of_dashboards_are_provisioned(stack):
 
 
 def test_dashboard_expressions_use_known_labels_only(stack):
-    """Selectors name labels of the contract; groupings those, or what the query itself makes."""
+    """Selectors name labels; groupings also ids, and what the query itself makes."""
     labels = {*stack.spec.labels, "service_name"}
+    ids = set(stack.spec.structured_metadata)
     expressions = [*walk(stack.dashboards, "expr"), *walk(stack.datasources, "url")]
     used: set[str] = set()
     for text in expressions:
@@ -84,7 +85,7 @@ def test_dashboard_expressions_use_known_labels_only(stack):
         for names in re.findall(r"\| logfmt ([\w, ]+)", text):
             made |= {name.strip() for name in names.split(",")}
         for grouping in re.findall(r"(?:by|without) \(([^)]+)\)", text):
-            used |= {name.strip() for name in grouping.split(",")} - made
+            used |= {name.strip() for name in grouping.split(",")} - made - ids
     assert {"service", "level", "env"} <= used
     # An id may group, though it never selects.
     assert used <= labels | set(stack.spec.structured_metadata)

@@ -7,6 +7,7 @@ from loglane.stack.dashboards.lines import (
     ERRORS,
     LONG,
     NO_ERROR,
+    RAISED,
     READABLE,
     fields,
     readable,
@@ -17,15 +18,15 @@ from loglane.stack.dashboards.lines import (
 SUPPRESSED = "repeated errors were suppressed"
 LOST = "log lines were lost"
 # The sinks that can lose lines, and the lines that failed on their way (`loglane.losses`).
-_LOSERS = ("stdout", "console", "file", "failed")
+_LOSERS = ("stdout", "console", "file", "loki", "failed")
 
 # Two errors are of one pattern when they differ in numbers, ids and quoted texts only.
 _VARYING = "[0-9a-fA-F-]{16,}|[0-9]+|'[^']*'|\\\"[^\\\"]*\\\""
 _PATTERN = (
     f"{fields('message', 'exception')} {NO_ERROR}"
-    # The last line of a traceback, or the message, or the line.
-    r" | label_format what=`{{if .exception}}{{regexReplaceAll "
-    r'"(?s)^.*\n" .exception ""}}{{else}}{{or .message __line__}}{{end}}`'
+    # What was raised, or the message, or the line.
+    f' | label_format what="{{{{if .exception}}}}{RAISED}{{{{else}}}}'
+    '{{or .message __line__}}{{end}}"'
     f' | label_format what=`{{{{regexReplaceAll "{_VARYING}" .what "#" | trunc 160}}}}`'
 )
 

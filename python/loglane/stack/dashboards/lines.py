@@ -14,14 +14,20 @@ NO_ERROR = "| drop __error__, __error_details__"
 # For numbers: a line that cannot be read would fail the whole query.
 READABLE = '| __error__=""'
 
+# What a traceback says happened: the first line after its last frame, which is indented; a message
+# of several lines goes on below.
+RAISED = (
+    r"{{regexReplaceAll `(?s)\n.*$` "
+    r"(regexReplaceAll `(?s)^.*\n[ \t][^\n]*\n` .exception ``) ``}}"
+)
+
 # A line as people read it; a line that is no JSON object stays as it is.
 _PARSED = ("message", "exception", "method", "path", "status", "duration_ms")
 _WORDS = (
     "{{or .message __line__}}"
     "{{with .method}} {{.}}{{end}}{{with .path}} {{.}}{{end}}{{with .status}} {{.}}{{end}}"
     "{{with .duration_ms}} {{.}} ms{{end}}"
-    # The last line of a traceback says what happened.
-    r"{{with .exception}} {{regexReplaceAll `(?s)^.*\n` . ``}}{{end}}"
+    "{{if .exception}} " + RAISED + "{{end}}"
 )
 _TRACE = "{{with .trace_id}} trace_id={{.}}{{end}}"
 _TRACEBACK = r"{{with .exception}}\n{{.}}{{end}}"
