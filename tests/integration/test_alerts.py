@@ -15,7 +15,7 @@ import yaml
 
 from loglane.query import LokiClient, Stream
 from loglane.stack import engine, probe
-from loglane.stack.alertrules import UIDS
+from loglane.stack.alertrules import UIDS, alert_rules
 from loglane.stack.layout import ADMIN_PASSWORD_FILE, SECRETS
 from loglane.stack.project import open_project
 from tests.integration.conftest import eventually, free_ports, write_project
@@ -185,8 +185,19 @@ def loki(alert_stack) -> Iterator[LokiClient]:
         yield client
 
 
+def push_a_line_that_is_too_old(alert_stack) -> None:
+    old = str(time.time_ns() - 30 * 86_400 * 10**9)
+    stream = {"stream": {"service": "late", "env": "dev"}, "values": [[old, "x"]]}
+    url = f"{probe.loki_url(alert_stack.project.spec)}/loki/api/v1/push"
+    assert 400 == httpx2.post(url, json={"streams": [stream]}).status_code
+
+
+def expression(alert_stack, uid: str) -> str:
+    return {rule.uid: rule.expr for rule in alert_rules(alert_stack.project.spec)}[uid]
+
+
 def test_grafana_has_the_rules_of_the_spec(alert_stack):
-    """Every rule that the spec asks for is provisioned under its fixed uid, and cannot be edited."""
+    """Every rule that the spec asks for has its fixed uid and cannot be edited."""
     assert sorted(UIDS) == alert_stack.names("alert-rules", "uid")
     assert {"file"} == {alert_stack.provisioned(f"alert-rules/{uid}")["provenance"] for uid in UIDS}
 
@@ -227,10 +238,7 @@ def test_errors_of_a_service_set_off_an_alert_whose_webhook_arrives(alert_stack,
 
 def test_refused_lines_set_off_an_alert_that_says_why(alert_stack, webhook):
     """A line that is too old is refused by Loki, which Prometheus sees."""
-    old = str(time.time_ns() - 30 * 86_400 * 10**9)
-    stream = {"stream": {"service": "late", "env": "dev"}, "values": [[old, "x"]]}
-    url = f"{probe.loki_url(alert_stack.project.spec)}/loki/api/v1/push"
-    assert 400 == httpx2.post(url, json={"streams": [stream]}).status_code
+    push_a_line_that_is_too_old(alert_stack)
     assert eventually(lambda: bool(webhook.alerts("rejected_lines")), True, timeout_s=120)
     summary = webhook.alerts("rejected_lines")[0]["annotations"]["summary"]
     assert "loki: 1 lines refused, reason greater_than_max_sample_age" == summary
@@ -260,7 +268,7 @@ def test_prometheus_reaches_every_job(alert_stack):
         answer = httpx2.get(f"http://{host}:{port}/api/v1/query", params=query).json()
         return {s["metric"]["job"]: s["value"][1] for s in answer["data"]["result"]}
 
-    wanted = {name: "1" for name in ("loki", "collector", "grafana", "prometheus")}
+    wanted = dict.fromkeys(("loki", "collector", "grafana", "prometheus"), "1")
     assert wanted == eventually(up, wanted)
 
 
@@ -281,6 +289,23 @@ def test_grafana_loses_what_the_spec_removed(alert_stack):
     points = [n for n in alert_stack.names("contact-points", "uid") if n.startswith("loglane")]
     assert ["loglane-log", "loglane-team"] == points
     assert [] == alert_stack.names("mute-timings", "name")
+
+
+def test_without_metrics_the_stack_s_own_lines_say_what_was_refused(alert_stack, loki):
+    """Loki logs a refused push, the collector reads that, and the rule's query finds it."""
+    push_a_line_that_is_too_old(alert_stack)
+    query = expression(alert_stack, "loglane-rejected-lines")
+    assert ["loki"] == eventually(
+        lambda: [sample.labels["service"] for sample in loki.query(query)], ["loki"]
+    )
+
+
+def test_without_metrics_the_stack_s_own_containers_are_heard(alert_stack, loki):
+    """Some line of theirs arrives well within `silence`, also when no app writes."""
+    query = expression(alert_stack, "loglane-collector-lag")
+    last_minute = query.replace("[10m]", "[1m]")
+    assert query != last_minute
+    assert eventually(lambda: loki.query(last_minute)[0].value > 0, True), last_minute
 
 
 def test_grafana_loses_everything_without_alerts(alert_stack):
