@@ -250,6 +250,8 @@ class Running:
     def asked(self, host: str, port: int, request: str, body: str = "") -> str:
         """Send a request from inside the collector's container; return the answer's first line."""
         text = f"{request} HTTP/1.0\\r\\nHost: x\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}"
+        # printf has a meaning of its own for a percent sign.
+        text = text.replace("%", "%%")
         script = f"exec 3<>/dev/tcp/{host}/{port}; printf '{text}' >&3; head -n1 <&3"
         return self.compose("exec", "-T", self.collector, "bash", "-c", script).stdout.strip()
 
@@ -438,8 +440,8 @@ def test_collectors_follow_files_of_the_host(pair):
         "service": "hostweb", "service_name": "hostweb", "env": "dev", "level": "error",
         "log_category": "access", "team": "web",
     }  # fmt: skip
+    query = '{service="hostweb"}'
     for run in pair.values():
-        query = '{service="hostweb"}'
         assert 5 == eventually(lambda run=run: len(run.entries(query)), 5), run.collector
         found = run.entries(query)
         assert [labels] * 5 == [dict(entry.labels) for entry in found]
@@ -550,3 +552,42 @@ def test_docker_proxy_takes_the_collectors_rights(guarded):
     command = ("exec", "-T", guarded.collector, "bash", "-c", "id -u; ls /var/run/docker.sock")
     done = guarded.compose(*command)
     assert ("10001", 2) == (done.stdout.strip(), done.returncode)
+
+
+def test_switch_to_alloy_stores_each_line_once(docker_engine, tmp_path, play, label):
+    """One word in the spec: lines of before, meanwhile and after are in Loki exactly once."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").write_text("file before\n")
+    service = f"switch-{uuid.uuid4().hex[:6]}"
+    query = f'{{service=~"{service}|hostfile"}}'
+    overlay = {
+        "apps": {"label": label},
+        "sources": {"files": [{"path": f"{logs}/*.log", "service": "hostfile"}]},
+    }
+    with running(docker_engine, tmp_path / "switch", "promtail", overlay) as run:
+        play(tmp_path, service, tuple(f"before {number}" for number in range(100)))
+        assert 101 == eventually(lambda: len(run.entries(query)), 101)
+        run.compose("stop", "promtail")
+        play(tmp_path, service, tuple(f"meanwhile {number}" for number in range(100)))
+        with (logs / "a.log").open("a") as file:
+            file.write("file meanwhile\n")
+        after = switched(run, "alloy")
+        play(tmp_path, service, tuple(f"after {number}" for number in range(100)))
+        assert 302 == eventually(lambda: len(after.entries(query)), 302)
+        # What is read again has arrived by the time that the newest line has.
+        lines = [entry.line for entry in after.entries(query)]
+        assert sorted(set(lines)) == sorted(lines)
+
+
+def switched(run: Running, collector: str) -> Running:
+    """Change the one word in the spec, render and start, as an operator does."""
+    spec_file = run.project.out / "stack" / "environments" / "dev.yaml"
+    overlay = yaml.safe_load(spec_file.read_text()) | {"collector": collector}
+    spec_file.write_text(yaml.safe_dump(overlay))
+    project = open_project("dev", run.project.out / "stack" / "stack.yaml")
+    project.write()
+    found = Running(project, run.url)
+    done = found.compose("up", "-d", "--wait", "--remove-orphans", "loki", collector)
+    assert done.returncode == 0, done.stderr
+    return found

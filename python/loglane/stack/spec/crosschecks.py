@@ -137,3 +137,7 @@ def _sources(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, path in enumerate(paths):
         if path in paths[:index]:
             yield ("sources", "files", index, "path"), f"{path!r} is listed twice"
+        first, _, rest = path.removeprefix("/").partition("/")
+        if not rest or "*" in first:
+            message = f"{path!r}: the whole host would be mounted; name a folder, as in /var/log/"
+            yield ("sources", "files", index, "path"), message
