@@ -1,4 +1,4 @@
-"""Run the benchmarks: `make bench`, or `python -m benchmarks [render|log|store] [--json]`."""
+"""Run the benchmarks: `make bench`, or `python -m benchmarks [render|log|store|collector] [--json]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from benchmarks import log_call, render, store
+from benchmarks import collector, log_call, render, store
 from benchmarks.log_call import report
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Print the machine, then each benchmark; the exit code is 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "only", nargs="?", choices=("render", "log", "store"), help="run only this one"
+        "only", nargs="?", choices=("render", "log", "store", "collector"), help="run only this one"
     )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     arguments = parser.parse_args()
@@ -34,6 +34,9 @@ def _run(only: str | None) -> dict[str, Any]:
     # Needs Docker and a minute, so it runs only when it is asked for.
     if only == "store":
         return {"ok": (found := store.run())["ok"], "store": found}
+    # Needs the collectors' programs and some minutes.
+    if only == "collector":
+        return {"ok": (found := collector.run())["ok"], "collector": found}
     if only != "log":
         results["render"] = {"ok": render.run()}
         print()
