@@ -1,4 +1,4 @@
-"""Run the benchmarks: `make bench`, or `python -m benchmarks [render|log|store|collector] [--json]`."""
+"""Run the benchmarks: `make bench`, or `python -m benchmarks --help` for one of them."""
 
 from __future__ import annotations
 
