@@ -27,9 +27,10 @@ SOURCE = "loglane_source"
 
 Rule = dict[str, Any]
 
-# Loki writes a line of figures for each query; only those of slow ones are worth keeping.
+# Loki writes several lines for each query; only the figures of slow ones are worth keeping.
 _QUERY_FIGURES = (
-    r'caller=(metrics\.go:\d+ [^"]*latency=fast|(engine|roundtrip)\.go:\d+ .*"executing query")'
+    r'caller=(metrics\.go:\d+ [^"]*latency=fast|(engine|roundtrip)\.go:\d+ .*"executing query"'
+    r'|table_manager\.go:\d+ .*"get or create table")'
 )
 # The collector's own errors are collected too: however fast it fails, it adds no more than this.
 _OWN_LINES_A_SECOND = 100
