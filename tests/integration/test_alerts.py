@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,7 +18,9 @@ from loglane.query import LokiClient, Stream
 from loglane.stack import engine, probe
 from loglane.stack.alertrules import UIDS, alert_rules
 from loglane.stack.layout import ADMIN_PASSWORD_FILE, SECRETS
+from loglane.stack.metrics import COUNTERS
 from loglane.stack.project import open_project
+from loglane.stack.validate import validate
 from tests.integration.conftest import eventually, free_ports, write_project
 
 pytestmark = pytest.mark.integration
@@ -192,6 +195,16 @@ def push_a_line_that_is_too_old(alert_stack) -> None:
     assert 400 == httpx2.post(url, json={"streams": [stream]}).status_code
 
 
+def samples(alert_stack, query: str) -> list[dict[str, Any]]:
+    host, port = alert_stack.project.spec.published["prometheus"]
+    url = f"http://{host}:{port}/api/v1/query"
+    return httpx2.get(url, params={"query": query}).json()["data"]["result"]
+
+
+def values(alert_stack, query: str) -> list[float]:
+    return [float(sample["value"][1]) for sample in samples(alert_stack, query)]
+
+
 def expression(alert_stack, uid: str) -> str:
     return {rule.uid: rule.expr for rule in alert_rules(alert_stack.project.spec)}[uid]
 
@@ -261,15 +274,32 @@ def test_a_silent_service_becomes_one_log_line(alert_stack, loki):
 
 def test_prometheus_reaches_every_job(alert_stack):
     """Loki, the collector, Grafana and Prometheus itself answer the scrapes."""
-    host, port = alert_stack.project.spec.published["prometheus"]
 
     def up():
-        query = {"query": "up"}
-        answer = httpx2.get(f"http://{host}:{port}/api/v1/query", params=query).json()
-        return {s["metric"]["job"]: s["value"][1] for s in answer["data"]["result"]}
+        return {s["metric"]["job"]: s["value"][1] for s in samples(alert_stack, "up")}
 
     wanted = dict.fromkeys(("loki", "collector", "grafana", "prometheus"), "1")
     assert wanted == eventually(up, wanted)
+
+
+def test_a_healthy_collector_sets_off_nothing(alert_stack):
+    """Prometheus has the counters that the collector's rules read; they say that all is well."""
+    rules = {rule.uid: rule for rule in alert_rules(alert_stack.project.spec)}
+    assert [] == values(alert_stack, rules["loglane-collector-stuck"].expr)
+    assert [1.0] == values(alert_stack, rules["loglane-collector-down"].expr)
+    waiting = rules["loglane-collector-lag"]
+    assert values(alert_stack, waiting.expr)[0] < waiting.than
+    counters = COUNTERS[alert_stack.project.spec.collector]
+    assert values(alert_stack, f"sum({counters.sent})")[0] > 0
+    assert values(alert_stack, f"sum({counters.read[0]})")[0] > 0
+
+
+def test_promtool_accepts_the_config_of_prometheus(alert_stack):
+    """The real checker reads what was rendered."""
+    found = {v.check: v for v in validate(alert_stack.project).programs}["promtool check config"]
+    if found.outcome == "not there":
+        pytest.skip(f"needs promtool: {found.how}")
+    assert ("passed", "") == (found.outcome, found.output)
 
 
 def test_grafana_loses_what_the_spec_removed(alert_stack):

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/integrations.md", "docs/logging.md",
-    "docs/verification.md",
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/alerts.md", "docs/integrations.md",
+    "docs/logging.md", "docs/verification.md",
 )  # fmt: skip
 
 
