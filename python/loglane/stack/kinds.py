@@ -115,6 +115,18 @@ def _host_port(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    try:
+        # What has digits and dots only, or a colon, can only be meant as an address.
+        is_address = re.fullmatch(r"[0-9.]+|.*:.*", value) and _address(value)
+    except ValueError:
+        is_address = None
+    plain = re.fullmatch(r"(?![0-9.]+\Z)[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value)
+    if not is_address and plain is None:
+        raise ValueError("write a host name or an IP address, without a port")
+    return value
+
+
 def _is_port(text: str) -> bool:
     return re.fullmatch(r"[1-9][0-9]{0,4}", text) is not None and int(text) <= 65535
 
@@ -218,12 +230,7 @@ Url = Annotated[
         "write http:// or https://, a host and a port where it needs one",
     ),
 ]
-HostName = Annotated[
-    str,
-    _matching(
-        r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}", "write a host name or an IP address, without a port"
-    ),
-]
+HostName = Annotated[str, AfterValidator(_host_name)]
 ClockTime = Annotated[
     str,
     _matching(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", "write hours and minutes, as in 08:30"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from loglane.fields import MAX_LABELS
 from loglane.stack.spec.lifecycle import Limits, TenantLimits, TenantRetention, burst_problems
 from loglane.stack.spec.model import Found
+from loglane.stack.spec.tenants import tenant_uid
 from loglane.stack.values import hours, parse_selector
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 # Names that are folders of the store beside the tenants' own.
 _STORE_FOLDERS = ("index", "delete_requests", "rules", "loki_cluster_seed.json")
+
+# Secrets that hold something else than an address.
+_OTHER_SECRETS = (
+    "grafana_admin_password", "grafana_smtp_password", "grafana_sql_password", "s3_credentials",
+)  # fmt: skip
 
 
 def cross_problems(spec: StackSpec) -> Found:
@@ -26,6 +32,7 @@ def cross_problems(spec: StackSpec) -> Found:
         *_ages(spec),
         *_tenants(spec),
         *_gateway(spec),
+        *_datasources(spec),
         *_alerts(spec),
         *_sources(spec),
     ]
@@ -126,10 +133,30 @@ def _gateway(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
             yield path, "this stack has no tenants; add `tenants`, or leave it out"
 
 
+def _datasources(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    sources = spec.grafana.datasources
+    owners: dict[str, str] = {}
+    for tenant in spec.tenant_names if spec.tenants else ():
+        loki = sources.loki
+        for text in (f"{loki.name} {tenant}", tenant_uid(loki.uid, tenant)):
+            owners[text] = f"the datasource of tenant {tenant!r}"
+    for kind in ("loki", "prometheus", "sql"):
+        source = getattr(sources, kind)
+        for key in ("name", "uid") if source is not None else ():
+            text = getattr(source, key)
+            if text in owners:
+                yield ("grafana", "datasources", kind, key), f"{text!r} is taken by {owners[text]}"
+            owners[text] = f"grafana.datasources.{kind}"
+
+
 def _alerts(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for name, point in spec.alerts.contact_points.items():
         if point.type == "email" and spec.grafana.smtp is None:
             yield ("alerts", "contact_points", name), "type: email needs grafana.smtp"
+        secret = point.url_secret or ""
+        if secret.startswith("gateway_") or secret in _OTHER_SECRETS:
+            path = ("alerts", "contact_points", name, "url_secret")
+            yield path, f"{secret!r} is the name of another secret; choose one as alert_webhook_url"
 
 
 def _sources(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
