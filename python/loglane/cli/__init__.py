@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 from loglane.cli.application import app
 
 from loglane.cli import stack  # isort: skip - as --help lists them
+from loglane.cli import secrets  # isort: skip
 from loglane.cli import package  # isort: skip
 from loglane.errors import CheckFailed, LoglaneError, SpecError
 
-__all__ = ["app", "main", "package", "stack"]
+__all__ = ["app", "main", "package", "secrets", "stack"]
 
 
 def main() -> NoReturn:

@@ -57,7 +57,8 @@ def print_table(shown: Table) -> None:
 
 def coloured(outcome: str) -> str:
     """Mark up an outcome: green is good, red is bad, yellow is neither."""
-    colour = {"passed": "green", "healthy": "green", "failed": "red", "unhealthy": "red"}
+    good = dict.fromkeys(("passed", "healthy", "made", "there"), "green")
+    colour = {**good, **dict.fromkeys(("failed", "unhealthy", "missing", "weak"), "red")}
     return f"[{colour.get(outcome, 'yellow')}]{outcome}[/]"
 
 

@@ -119,6 +119,13 @@ def compose(file: Path, arguments: Sequence[str]) -> None:
         raise LoglaneError(f"`{line}` failed with exit code {code}; see what it said above")
 
 
+def compose_exec(file: Path, service: str, command: Sequence[str], stdin: str) -> tuple[int, str]:
+    """Run a command in a service's container; return its exit code and what it printed."""
+    line = ["docker", "compose", "--file", str(file), "exec", "--no-TTY", service, *command]
+    done = subprocess.run(line, input=stdin, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
 def run_docker(arguments: Sequence[str]) -> tuple[int, str]:
     """Run a docker command and return its exit code and everything it printed."""
     done = _docker(arguments)

@@ -12,6 +12,7 @@ from loglane.stack.layout import SECRETS
 from loglane.stack.loading import load_spec
 from loglane.stack.output import Changes, write_tree
 from loglane.stack.render import Tree, render
+from loglane.stack.secretfiles import make_folder
 from loglane.stack.spec import StackSpec
 
 DEFAULT_SPEC = Path("stack/stack.yaml")
@@ -31,6 +32,11 @@ class Project:
     def compose_file(self) -> Path:
         """The rendered compose file."""
         return self.out / "docker-compose.yml"
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of this environment's secrets."""
+        return self.out / SECRETS
 
     def render(self) -> Tree:
         """Render the files of this environment; nothing is written."""
@@ -54,11 +60,7 @@ class Project:
         Compose would make that folder too, but as root's.
         """
         changes = write_tree(self.render(), self.out)
-        secrets = self.out / SECRETS
-        secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keep_out = secrets / ".gitignore"
-        if not keep_out.exists():
-            keep_out.write_text("*\n!.gitignore\n")
+        make_folder(self.secrets)
         return changes
 
 
