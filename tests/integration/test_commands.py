@@ -72,7 +72,7 @@ def test_up_starts_another_environment_and_notices_a_changed_password(stack, tmp
         assert 0 == done.returncode, done.stderr
         facts = json.loads(done.stdout)
         assert "build/staging/stack/secrets/grafana_admin_password" == facts["password_file"]
-        (tmp_path / facts["password_file"]).write_text("another\n")
+        (tmp_path / facts["password_file"]).write_text("x7Qm-vT2k_Lp9w-Rz4s\n")
         again = loglane(file, "up", "--env", "staging")
         assert 1 == again.returncode
         assert "Grafana refuses the password in build/staging" in again.stderr

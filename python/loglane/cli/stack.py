@@ -106,6 +106,7 @@ def up(
     facts = {
         "grafana": running.grafana_url,
         "loki": running.loki_url,
+        "gateway": running.gateway_url,
         "user": running.admin_user,
         "password_file": str(running.password_file),
         "probe_s": round(running.probe_s, 3),
@@ -114,7 +115,9 @@ def up(
         f"\nGrafana   {running.grafana_url}\n"
         f"  user    {running.admin_user}\n"
         f"  password  cat {running.password_file}\n"
-        f"Loki      {running.loki_url}\n\n"
+        f"Loki      {running.loki_url}\n"
+        + (f"Gateway   {running.gateway_url}\n" if running.gateway_url else "")
+        + "\n"
         f"Containers with the label or the names under `apps` in {spec} are collected."
     )
     print_result(facts, as_json, text)

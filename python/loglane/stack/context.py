@@ -8,9 +8,11 @@ from typing import Any
 from loglane.stack.alerting import alerting_context
 from loglane.stack.collecting import collector_context
 from loglane.stack.dashboards import dashboard_context
+from loglane.stack.gateway import gateway_context
 from loglane.stack.layout import RENDERED, SECRETS
 from loglane.stack.lifecycle import storage_context
 from loglane.stack.metrics import metrics_context
+from loglane.stack.secrets import secrets_context
 from loglane.stack.spec import StackSpec
 
 # What each component listens on inside its container.
@@ -44,6 +46,8 @@ def template_context(spec: StackSpec) -> dict[str, Any]:
         **dashboard_context(spec),
         **metrics_context(spec),
         **alerting_context(spec),
+        **gateway_context(spec),
+        **secrets_context(spec),
     }
 
 
@@ -55,6 +59,7 @@ def _mounts() -> dict[str, str]:
     return {
         "loki": f"./{RENDERED}/loki:/etc/loki:ro",
         "prometheus": f"./{RENDERED}/prometheus/prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+        "gateway": f"./{RENDERED}/gateway/nginx.conf:/etc/nginx/nginx.conf:ro",
         "provisioning": f"./{RENDERED}/grafana/provisioning:/etc/grafana/provisioning:ro",
         "dashboards": f"./{RENDERED}/grafana/dashboards:/etc/grafana/dashboards:ro",
         "secrets": f"./{SECRETS}:/host",

@@ -35,7 +35,9 @@ _QUERY_FIGURES = (
 # The collector's own errors are collected too: however fast it fails, it adds no more than this.
 _OWN_LINES_A_SECOND = 100
 _LOGFMT_PARTS = ("loki", "promtail", "alloy", "grafana", "prometheus")
-_NGINX_PARTS = ("gateway", "docker-proxy")
+_NGINX_PARTS = ("docker-proxy",)
+# nginx too, told to write as our services do.
+_LOGLANE_PARTS = ("gateway",)
 _LEVEL_OF_PRIORITY = {
     "[0-2]": "critical", "3": "error", "4": "warning", "[56]": "info", "7": "debug",
 }  # fmt: skip
@@ -71,13 +73,17 @@ def line_stages(spec: StackSpec, helpers: tuple[str, ...] = ()) -> list[Stage]:
 
 def own_stages(spec: StackSpec) -> list[Stage]:
     """List the stages of the stack's own containers."""
-    logfmt, nginx = (f'{{service=~"{"|".join(p)}"}}' for p in (_LOGFMT_PARTS, _NGINX_PARTS))
+    logfmt, nginx, loglane = (
+        f'{{service=~"{"|".join(parts)}"}}'
+        for parts in (_LOGFMT_PARTS, _NGINX_PARTS, _LOGLANE_PARTS)
+    )
     return [
         _not_older_than_a_day(),
         stage("drop", expression=_QUERY_FIGURES, drop_counter_reason="query_figures"),
         _limit(_OWN_LINES_A_SECOND, 10 * _OWN_LINES_A_SECOND),
         match(logfmt, logfmt_level()),
         match(nginx, format_stages(spec, "nginx")),
+        match(loglane, format_stages(spec, "loglane")),
     ]
 
 

@@ -12,6 +12,7 @@ import httpx2
 
 from loglane.errors import ServiceUnavailable
 from loglane.stack.spec import StackSpec
+from loglane.stack.spec.tenants import tenant_uid
 
 PROBE_SERVICE = "loglane-probe"
 _POLL_S = 0.25
@@ -34,6 +35,11 @@ def _url(address: str, port: int) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"http://{host}:{port}"
+
+
+def tenant_headers(spec: StackSpec) -> dict[str, str]:
+    """Return what a request to Loki needs: the default tenant's name, or nothing without any."""
+    return {"X-Scope-OrgID": spec.default_tenant} if spec.tenants else {}
 
 
 def answers(url: str) -> bool:
@@ -70,15 +76,17 @@ def send_probe(spec: StackSpec, timeout_s: float) -> float:
     began_ns = time.time_ns()
     stream = {"service": PROBE_SERVICE, "env": spec.env, "level": "debug"}
     body = {"streams": [{"stream": stream, "values": [[str(began_ns), f"probe {marker}"]]}]}
-    base = loki_url(spec)
+    base, headers = loki_url(spec), tenant_headers(spec)
     try:
-        pushed = _send("POST", f"{base}/loki/api/v1/push", json=body)
+        pushed = _send("POST", f"{base}/loki/api/v1/push", json=body, headers=headers)
     except httpx2.HTTPError as error:
         raise ServiceUnavailable(f"Loki at {base} cannot be reached: {error}") from error
     if pushed.status_code != 204:
         raise ServiceUnavailable(f"Loki refused the probe ({pushed.status_code}): {pushed.text}")
     query = f'{{service="{PROBE_SERVICE}"}} |= "{marker}"'
-    wait_until(lambda: _finds(base, query, began_ns), timeout_s, "the query for the probe line")
+    wait_until(
+        lambda: _finds(base, headers, query, began_ns), timeout_s, "the query for the probe line"
+    )
     return (time.time_ns() - began_ns) / 1e9
 
 
@@ -94,14 +102,16 @@ def has_provisioned(spec: StackSpec, password_file: Path) -> bool:
         raise ServiceUnavailable(
             f"{password_file} cannot be read ({error.strerror}); the container `secrets` writes it"
         ) from error
-    wanted = [f"/api/datasources/uid/{spec.grafana.datasources.loki.uid}"]
+    uid = spec.grafana.datasources.loki.uid
+    uids = [uid, *(tenant_uid(uid, name) for name in spec.tenant_names if spec.tenants)]
+    wanted = [f"/api/datasources/uid/{found}" for found in uids]
     wanted += [f"/api/dashboards/uid/loglane-{name}" for name in spec.dashboards]
     statuses = [_status(grafana_url(spec) + path, login) for path in wanted]
     if 401 in statuses:
         raise ServiceUnavailable(
             f"Grafana refuses the password in {password_file}: it takes one at its first start "
-            "only. Put the earlier one back, or set this one: `loglane compose --env "
-            f"{spec.env} exec grafana grafana cli admin reset-admin-password NEW`"
+            "only. Put the earlier one back, or `loglane secrets rotate grafana_admin_password "
+            f"--env {spec.env}` makes a new one and tells Grafana"
         )
     return all(status == 200 for status in statuses)
 
@@ -113,10 +123,11 @@ def _status(url: str, login: tuple[str, str]) -> int:
         return 0
 
 
-def _finds(base: str, query: str, since_ns: int) -> bool:
+def _finds(base: str, headers: dict[str, str], query: str, since_ns: int) -> bool:
     window = {"query": query, "start": str(since_ns - 10**9), "end": str(since_ns + 10**9)}
     try:
-        answer = _send("GET", f"{base}/loki/api/v1/query_range", params=window)
+        url = f"{base}/loki/api/v1/query_range"
+        answer = _send("GET", url, params=window, headers=headers)
     except httpx2.HTTPError:
         return False
     return answer.status_code == 200 and bool(answer.json()["data"]["result"])

@@ -11,10 +11,14 @@ import docker
 
 from loglane.errors import LoglaneError, ServiceUnavailable
 from loglane.stack import engine, probe
+from loglane.stack.gateway import gateway_url
 from loglane.stack.layout import ADMIN_PASSWORD_FILE
 from loglane.stack.preflight import preflight
 from loglane.stack.project import Project
 from loglane.stack.reporting import Reporter
+from loglane.stack.rotation import hand_over
+from loglane.stack.secretfolder import SecretFolder
+from loglane.stack.secrets import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Running:
 
     grafana_url: str
     loki_url: str
+    gateway_url: str | None
     admin_user: str
     password_file: Path
     probe_s: float
@@ -44,11 +49,15 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
         preflight(project)
     with reporter.step(f"render env {spec.env} to {project.compose_file}"):
         project.write()
+    with reporter.step(f"secrets in {project.secrets}"):
+        made = _init_secrets(project)
     client = engine.connect()
     missing = _missing_images(client, project)
     if missing:
         reporter.note(f"to be pulled, once: {missing}")
     with reporter.step("docker compose up"):
+        # Compose sees a changed definition, not a changed secret.
+        hand_over(project, made)
         _compose_up(client, project)
     loki, grafana = probe.loki_url(spec), probe.grafana_url(spec)
     password_file = project.out / ADMIN_PASSWORD_FILE
@@ -62,7 +71,11 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
             "Grafana takes the generated password and has its dashboards",
             partial(probe.has_provisioned, spec, password_file),
         ),
-        (f"{spec.collector} is healthy", partial(_is_healthy, client, project)),
+        *(
+            (f"{service} is healthy", partial(_is_healthy, client, project, service))
+            for service in (spec.collector, "gateway")
+            if service in spec.components
+        ),
     ]
     hint = f"`loglane compose --env {spec.env} logs` shows why, --timeout waits longer"
     for title, ready in waits:
@@ -70,7 +83,18 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
             probe.wait_until(ready, timeout_s, title, hint)
     with reporter.step("a probe line pushed through Loki comes back by query"):
         took = probe.send_probe(spec, timeout_s=30.0)
-    return Running(grafana, loki, spec.grafana.admin_user, password_file, took)
+    user = spec.grafana.admin_user
+    return Running(grafana, loki, gateway_url(spec), user, password_file, took)
+
+
+def _init_secrets(project: Project) -> list[Secret]:
+    """Make what is missing; return what was made."""
+    found = SecretFolder(project.spec, project.secrets).init()
+    missing = [finding for finding in found if finding.outcome == "missing"]
+    if missing:
+        lines = [f"{finding.secret.name} is missing: {finding.detail}" for finding in missing]
+        raise LoglaneError("\n".join(lines))
+    return [finding.secret for finding in found if finding.outcome == "made"]
 
 
 def _compose_up(client: docker.DockerClient, project: Project) -> None:
@@ -106,9 +130,9 @@ def _raise_for_broken(client: docker.DockerClient, name: str, *, also_restarted:
             )
 
 
-def _is_healthy(client: docker.DockerClient, project: Project) -> bool:
+def _is_healthy(client: docker.DockerClient, project: Project, service: str) -> bool:
     return any(
-        container.service == project.spec.collector and container.health == "healthy"
+        container.service == service and container.health == "healthy"
         for container in engine.containers(client, project.spec.project)
     )
 
