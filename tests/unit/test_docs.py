@@ -9,7 +9,7 @@ import pytest
 
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/alerts.md", "docs/integrations.md",
-    "docs/logging.md", "docs/verification.md",
+    "docs/logging.md", "docs/security.md", "docs/verification.md",
 )  # fmt: skip
 
 
