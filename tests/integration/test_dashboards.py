@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -51,11 +52,17 @@ def filled(stack):
     stack.loki.push(streams([(end_ns - n, line) for n, line in enumerate(app_lines())]))
     project = {"env": "dev", "compose_project": stack.project.spec.project}
     stack.loki.push(
-        Stream({**project, "service": service}, [(end_ns - n, text, {})])
+        Stream({**project, "service": service, "level": level_of(text)}, [(end_ns - n, text, {})])
         for service, texts in OWN_LINES.items()
         for n, text in enumerate(texts)
     )
     return stack
+
+
+def level_of(text):
+    """Return the level of a line of the stack, as the collector finds it."""
+    word = re.search(r"level=(\w+)", text)[1]
+    return {"warn": "warning"}.get(word, word)
 
 
 def app_lines():

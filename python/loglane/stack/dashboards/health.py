@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loglane.stack.capacity import EVERYTHING
-from loglane.stack.dashboards.lines import NO_ERROR, READABLE
+from loglane.stack.dashboards.lines import NO_ERROR, READABLE, by_level
 from loglane.stack.spec import StackSpec
 
 # The stages and sinks of the two collectors count under names of their own.
@@ -18,6 +18,11 @@ _READ = {
         "loki_source_file_read_lines_total",
         "loki_source_journal_target_lines_total",
     ),
+}
+# What rules drop on purpose.
+_LEFT_OUT = {
+    "promtail": "logentry_dropped_lines_total",
+    "alloy": "loki_process_dropped_lines_total",
 }
 _SENT = {"promtail": "promtail_sent_entries_total", "alloy": "loki_write_sent_entries_total"}
 _GAVE_UP = {
@@ -70,6 +75,7 @@ def _from_metrics(spec: StackSpec) -> dict[str, str]:
         ),
         "read": read,
         "sent": f"sum(rate({_SENT[spec.collector]}[$__rate_interval]))",
+        "left_out": f"sum(rate({_LEFT_OUT[spec.collector]}[$__rate_interval])) or vector(0)",
         "gave_up_by_reason": f"sum by (reason) (rate({gave_up}[$__rate_interval]))",
         "retries": f"sum(rate({retries}[$__rate_interval]))",
         "ingest_lines": f"sum(rate({received}[$__rate_interval]))",
@@ -106,7 +112,7 @@ def _from_lines(spec: StackSpec) -> dict[str, str]:
         " | unwrap duration_seconds(time)"
     )
     flushed = f"{loki} |= `flushing stream` | logfmt msg, total_comp | msg = `flushing stream`"
-    level = f"| logfmt level {NO_ERROR}"
+    warnings = _components(spec, *spec.components, more='level=~"warning|error|critical"')
     # Loki also logs every query, and so the words that are looked for here: `msg` tells them apart.
     compaction = (
         f"{loki} |~ `compacting table|marks? file` | logfmt msg {NO_ERROR}"
@@ -126,18 +132,18 @@ def _from_lines(spec: StackSpec) -> dict[str, str]:
         "refused_by_reason": f"sum by (reason) (count_over_time({refused} [$__interval]))",
         "gave_up_over_time": f"sum(count_over_time({gave_up} [$__interval])) or vector(0)",
         "retried_over_time": f"sum(count_over_time({retried} [$__interval])) or vector(0)",
-        "levels": f"sum by (service, level) (count_over_time({own} {level} [$__interval]))",
+        "levels": by_level(f"count_over_time({own} [$__interval])"),
         "checkpoint_s": f"max(max_over_time({checkpoint} {READABLE} [$__interval]))",
         "flushed_bytes": (
             f"sum(sum_over_time({flushed} | unwrap bytes(total_comp) {READABLE} [$__interval]))"
         ),
         "compaction": f"sum by (msg) (count_over_time({compaction} [$__interval]))",
-        "problems": f"{own} {level} | level =~ `(?i)warn|warning|error|critical`",
+        "problems": warnings,
     }
 
 
-def _components(spec: StackSpec, *names: str) -> str:
-    found = f'service=~"{"|".join(names)}"'
+def _components(spec: StackSpec, *names: str, more: str = "") -> str:
+    found = f'service=~"{"|".join(names)}"' + (f", {more}" if more else "")
     if "compose_project" in spec.labels:
         found += f', compose_project="{spec.project}"'
     return f"{{{found}}}"

@@ -29,10 +29,13 @@ def queries(spec: StackSpec) -> dict[str, str]:
     """Return the queries by the name that the template knows."""
     every, errors = f"{{{CHOSEN}}}", f"{{{CHOSEN}, {ERRORS}}}"
     access = of_category(spec, CHOSEN, "access")
-    status = f"{access} {fields('status')} {READABLE}"
-    took = f"{access} {fields('duration_ms')} | unwrap duration_ms {READABLE}"
+    # In a line of the package the fields are JSON; of nginx and Apache the collector has put them
+    # beside the line. Either way they are labels here.
+    status = f"{access} {fields('status')} {NO_ERROR}"
+    failed = f"{status} | status >= 500 {READABLE}"
+    took = f"{access} {fields('duration_ms')} {NO_ERROR} | unwrap duration_ms {READABLE}"
     each = (
-        f"{access} {fields('duration_ms', 'method', 'route', 'path')} {READABLE}"
+        f"{access} {fields('duration_ms', 'method', 'route', 'path')} {NO_ERROR}"
         ' | label_format route="{{or .route .path}}"'
     )
     by_route = f"{each} | unwrap duration_ms {READABLE}"
@@ -46,7 +49,7 @@ def queries(spec: StackSpec) -> dict[str, str]:
         "lines": f"sum(count_over_time({every} [$__range]))",
         "error_lines": _ratio(f"{errors}", every, "count_over_time", "$__range"),
         "requests": f"sum(rate({access} [$__range]))",
-        "failed": _ratio(f"{status} | status >= 500", access, "count_over_time", "$__range"),
+        "failed": _ratio(failed, access, "count_over_time", "$__range"),
         **{
             f"{name}_now": f"quantile_over_time({part}, {took} [$__range]) by ()"
             for name, part in PERCENTILES.items()
@@ -57,10 +60,11 @@ def queries(spec: StackSpec) -> dict[str, str]:
         },
         "rate_by_status": (
             f"sum by (class) (rate({status}"
+            ' | status != ""'
             " | label_format class=`{{trunc 1 .status}}xx` [$__interval]))"
         ),
         "rate_by_level": by_level(f"rate({every} [$__interval])"),
-        "failed_over_time": _ratio(f"{status} | status >= 500", access, "rate", "$__interval"),
+        "failed_over_time": _ratio(failed, access, "rate", "$__interval"),
         "error_lines_over_time": _ratio(errors, every, "rate", "$__interval"),
         "slowest": f"topk(20, quantile_over_time(0.95, {by_route} [$__range]) by {routes})",
         "slowest_most": f"max_over_time({by_route} [$__range]) by {routes}",

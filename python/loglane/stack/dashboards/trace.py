@@ -21,7 +21,10 @@ def queries(spec: StackSpec) -> dict[str, str]:
     """Return the queries by the name that the template knows."""
     found = f"{{{_EVERY}}} {_with_the_id(spec)}"
     access = f"{of_category(spec, _EVERY, 'access')} {_with_the_id(spec)}"
-    took = f"{access} {fields('duration_ms', 'method', 'path')} | unwrap duration_ms {READABLE}"
+    took = (
+        f"{access} {fields('duration_ms', 'method', 'path')} {NO_ERROR}"
+        f" | unwrap duration_ms {READABLE}"
+    )
     failed = f"{{{_EVERY}, {ERRORS}}} {_from_the_line(spec)}"
     return {
         "lines": f"sum(count_over_time({found} [$__range]))",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loglane.stack import capacity
-from loglane.stack.dashboards.lines import CHOSEN
+from loglane.stack.dashboards.lines import CHOSEN, NO_LEVEL
 from loglane.stack.spec import StackSpec
 from loglane.stack.spec.lifecycle import TenantRetention
 
@@ -26,7 +26,10 @@ def queries(spec: StackSpec) -> dict[str, str]:
         "table_bytes": f"sum by (service) (bytes_over_time({chosen} [$__range]))",
         "table_lines": f"sum by (service) (count_over_time({chosen} [$__range]))",
         "table_streams": f"count by (service) ({streams})",
-        "by_label": f"topk(20, count by ($label) ({streams}))",
+        "by_label": (
+            f'topk(20, label_replace(count by ($label) ({streams}), "$label", "{NO_LEVEL}",'
+            ' "$label", ""))'
+        ),
     }
 
 
