@@ -174,7 +174,8 @@ def test_reader_is_chosen_before_the_line_is_read():
 def test_plain_services_get_no_empty_match():
     """A match without stages would stop both collectors at start."""
     stages = jobs(services={"raw": {"format": "plain"}})["containers"]["stages"]
-    assert [] == [s for s in stages if s["kind"] == "match" and not s["stages"]]
+    selectors = [s["settings"]["selector"] for s in stages if s["kind"] == "match"]
+    assert [f'{{service!="",{READER}=""}}'] == selectors
 
 
 def test_extra_labels_keep_their_dollars():
