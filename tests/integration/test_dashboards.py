@@ -214,12 +214,12 @@ def test_known_patterns_are_not_new(filled, boards):
     assert ["KeyError: #"] == [value for row in rows for value in row if "Error" in str(value)]
 
 
-def test_capacity_is_estimated_from_the_last_hour_of_a_fresh_stack(filled):
-    """Without half a day of lines, 24 times the last hour stand for the day."""
+def test_capacity_is_estimated_from_the_newest_lines_of_a_fresh_stack(filled):
+    """Without half a day of lines, 12 times the last two hours stand for the day."""
     at_ns = time.time_ns()
-    (hour,) = filled.loki.query(f"sum(bytes_over_time({capacity.EVERYTHING}[1h]))", at_ns=at_ns)
+    (newest,) = filled.loki.query(f"sum(bytes_over_time({capacity.EVERYTHING}[2h]))", at_ns=at_ns)
     (day,) = filled.loki.query(capacity.bytes_per_day_logql(), at_ns=at_ns)
-    assert hour.value * 24 == pytest.approx(day.value, rel=0.01)
+    assert newest.value * 12 == pytest.approx(day.value, rel=0.01)
 
 
 def test_capacity_is_measured_over_the_day_of_an_older_stack(filled):

@@ -2,7 +2,7 @@
 
 Both ask the same: how many bytes of lines arrive in a day, what they take in the store, and how
 often that goes into `disk_budget`. A stack that is younger than half a day has no day to measure
-yet; its last hour stands for the whole day then.
+yet; its last two hours stand for the whole day then.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ def bytes_per_day_logql(selector: str = EVERYTHING) -> str:
     """
     day = f"sum(bytes_over_time({selector}[24h]))"
     older = f"sum(bytes_over_time({selector}[12h] offset 12h))"
-    hour = f"sum(bytes_over_time({selector}[1h]))"
-    return f"({day} and {older} or {hour} * 24)"
+    # Not one hour: Loki splits no query of which a part is no longer than the pieces.
+    newest = f"sum(bytes_over_time({selector}[2h]))"
+    return f"({day} and {older} or {newest} * 12)"
 
 
 def bytes_per_day_promql() -> str:
     """Return the bytes of lines that arrive in a day, as an instant query of PromQL."""
     day = f"sum(increase({_RECEIVED}[1d]))"
-    hour = f"sum(increase({_RECEIVED}[1h]))"
-    return f"({day} and {_half_a_day_old()} or {hour} * 24)"
+    newest = f"sum(increase({_RECEIVED}[2h]))"
+    return f"({day} and {_half_a_day_old()} or {newest} * 12)"
 
 
 def stored_ratio_promql() -> str:
