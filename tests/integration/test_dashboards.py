@@ -231,3 +231,19 @@ def test_capacity_is_measured_over_the_day_of_an_older_stack(filled):
     filled.loki.push([Stream(labels, sorted(entries))])
     (day,) = filled.loki.query(capacity.bytes_per_day_logql(selector), at_ns=now_ns)
     assert 3000 == day.value
+
+
+def test_streams_are_counted_where_there_are_many(filled, boards):
+    """The panels that show too many streams answer beyond the 500 groups of Loki's default."""
+    now_ns = time.time_ns()
+    labels = {"service": "many-streams", "env": "dev", "level": "info"}
+    filled.loki.push(
+        Stream({**labels, "container_name": f"container-{n}"}, [(now_ns, "line", {})])
+        for n in range(700)
+    )
+    (row,) = rows_of(filled, boards, "loglane-volume", "Streams", service="many-streams")
+    assert 700 in row
+    by_level = rows_of(
+        filled, boards, "loglane-volume", "Streams by value of $label", service="many-streams"
+    )
+    assert [{"info", 700}] == [set(row[1:]) for row in by_level]

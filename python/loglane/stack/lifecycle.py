@@ -21,10 +21,16 @@ def storage_context(spec: StackSpec) -> dict[str, Any]:
         "storage": _storage(spec.storage),
         "phases": _phases(spec),
         "wal_replay_memory": _half(spec.resources.loki.memory),
+        "max_query_series": _most_streams(spec),
         "loki_limits": [*retention_items(spec.retention, ()), *limit_items(spec.limits)],
         "tenant_overrides": tenant_overrides(spec),
         "bucket_rules": bucket_rules(spec),
     }
+
+
+def _most_streams(spec: StackSpec) -> int:
+    own = [tenant.limits.max_global_streams_per_user or 0 for tenant in spec.tenants.values()]
+    return max([spec.limits.max_global_streams_per_user, *own])
 
 
 def _storage(storage: Storage) -> dict[str, Any]:
