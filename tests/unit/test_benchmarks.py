@@ -12,6 +12,8 @@ from benchmarks.log_call.cases import CASES
 from benchmarks.log_call.check import problems
 from benchmarks.log_call.goals import judge, ratio
 from benchmarks.log_call.rounds import PeerError, check
+from benchmarks.render import big_spec
+from loglane.stack.spec import StackSpec
 
 FIVE = next(case for case in CASES if case.name == "five")
 EXCEPTION = next(case for case in CASES if case.name == "exception")
@@ -123,3 +125,16 @@ def test_import_goals_are_missed_above_their_limits():
 def test_goal_that_was_not_measured_is_missed():
     """No number is not a pass."""
     assert [False] * 7 == [goal.met for goal in judge({}, None, None)]
+
+
+def test_growing_spec_is_a_right_one_with_its_apps_and_tenants():
+    """What the benchmark renders uses every service, in a tenant for every four."""
+    spec = StackSpec.model_validate({"env": "dev", **frozen(big_spec(200))})
+    owned = [name for tenant in spec.tenants.values() for name in tenant.services]
+    assert (200, 50, 200) == (len(spec.services), len(spec.tenants), len(set(owned)))
+
+
+def frozen(value):
+    if isinstance(value, dict):
+        return {key: frozen(item) for key, item in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
