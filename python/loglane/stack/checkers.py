@@ -82,7 +82,7 @@ def check_gateway(file: Path, image: str) -> Verdict:
     script = " && ".join(
         (
             "cd /run/secrets",
-            *(f"touch {name}" for name in _named_secrets(file.read_text())),
+            *(f"touch {name}" for name in named_secrets(file.read_text())),
             "openssl req -x509 -newkey ed25519 -nodes -subj /CN=check -keyout k -out c 2>/dev/null",
             # Whatever is a certificate or a key by its name.
             'for f in *.pem *.crt; do [ ! -e "$f" ] || cat c > "$f"; done',
@@ -96,7 +96,8 @@ def check_gateway(file: Path, image: str) -> Verdict:
     return _verdict(check, image, code, said)
 
 
-def _named_secrets(config: str) -> list[str]:
+def named_secrets(config: str) -> list[str]:
+    """List the files below /run/secrets that a config names, sorted."""
     return sorted(set(re.findall(r"/run/secrets/([\w.-]+)", config)))
 
 
