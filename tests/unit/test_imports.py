@@ -57,7 +57,7 @@ ALLOWED = {
     },
     "query": {"errors", "fields", "settings", "context"},
     "devserver": {"errors", "fields"},
-    "stack": {"errors", "fields", "resources"},
+    "stack": {"errors", "fields", "resources", "query"},
     "demo": {"errors", "fields", "resources", "query", "devserver"},
     "cli": {"errors", "settings", "stack", "devserver", "demo"},
     "__main__": {"cli"},

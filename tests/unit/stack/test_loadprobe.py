@@ -1,0 +1,188 @@
+"""The load probe counts what a store has: nothing twice by paging, everything that is twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from loglane.errors import EnvironmentMissing, QueryError, ServiceUnavailable
+from loglane.query import Entry
+from loglane.stack import loadprobe, probeapp
+from loglane.stack.loadprobe import Store, Watch, latency_of, page_size, tally, tenant_of
+from loglane.stack.probeapp import app_labels
+from loglane.stack.spec import StackSpec
+
+BEGAN_NS = time.time_ns()
+
+
+def entry(seq: int, at: int, life: str = "a") -> Entry:
+    """Return a stored line; `at` is its nanosecond after the beginning."""
+    line = json.dumps({"run": "r", "life": life, "seq": seq})
+    return Entry(BEGAN_NS + at, line, {"service": "loglane-probe"})
+
+
+class StoredLines:
+    """Answers range queries as Loki does: from `start` on, oldest first, `limit` at most."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+        self.away = False
+
+    def query_range(self, _query, start_ns, end_ns, *, limit, direction):
+        assert "forward" == direction
+        if self.away:
+            raise ServiceUnavailable("away")
+        ordered = sorted(self.entries, key=lambda item: item.timestamp_ns)
+        return [item for item in ordered if start_ns <= item.timestamp_ns < end_ns][:limit]
+
+
+def watch_of(entries: list[Entry], page: int = 4) -> tuple[StoredLines, Watch]:
+    loki = StoredLines(entries)
+    return loki, Watch(Store(loki, "r", page), BEGAN_NS)
+
+
+@pytest.mark.parametrize("page", [2, 3, 4, 5, 9, 10, 11])
+def test_store_yields_each_entry_once_over_page_ends(page):
+    """Entries that share a nanosecond across the end of a page are neither lost nor repeated."""
+    entries = [entry(seq, seq - seq % 2 if page > 2 else seq) for seq in range(10)]
+    found = list(Store(StoredLines(entries), "r", page).entries(BEGAN_NS))
+    assert sorted(item.line for item in entries) == sorted(item.line for item in found)
+
+
+@pytest.mark.parametrize("page", [3, 4, 100])
+def test_store_yields_what_is_doubled_as_often_as_it_is_there(page):
+    """A true copy, even one of the same nanosecond, is not taken for an overlap of pages."""
+    entries = [entry(0, 0), entry(1, 1), entry(2, 2), entry(2, 2), entry(3, 3), entry(4, 4)]
+    assert 6 == len(list(Store(StoredLines(entries), "r", page).entries(BEGAN_NS)))
+
+
+def test_store_refuses_a_page_that_is_one_nanosecond():
+    """No page can end between entries that share a nanosecond."""
+    entries = [entry(seq, 0) for seq in range(5)]
+    with pytest.raises(QueryError, match="4 entries share one nanosecond"):
+        list(Store(StoredLines(entries), "r", 4).entries(BEGAN_NS))
+
+
+def test_tally_counts_lost_and_doubled_lines():
+    """Lost is what is missing; doubled is every entry beyond a line's first."""
+    _, watch = watch_of([entry(0, 0), entry(1, 1), entry(1, 7), entry(1, 8), entry(3, 9)])
+    outcome = tally("r", 5, watch, 1.5)
+    assert (5, 3, 2, 2) == (outcome.written, outcome.found, outcome.lost, outcome.doubled)
+
+
+def test_tally_tells_the_lives_of_a_restarted_container_apart():
+    """After a restart the numbers begin again: the same number of another life is another line."""
+    _, watch = watch_of([entry(0, 0), entry(1, 1), entry(0, 2, "b"), entry(1, 3, "b")])
+    outcome = tally("r", 4, watch, None)
+    assert (4, 0, 0) == (outcome.found, outcome.lost, outcome.doubled)
+
+
+def test_watch_survives_a_store_that_is_away():
+    """While Loki does not answer nothing is new; what it has afterwards is found."""
+    loki, watch = watch_of([entry(0, 0)])
+    loki.away = True
+    watch.look()
+    assert not watch.has_any()
+    assert {} == watch.seen
+    loki.away = False
+    watch.look()
+    assert [("a", 0)] == list(watch.seen)
+
+
+def test_watch_finds_a_line_that_came_late(monkeypatch):
+    """A line older than the newest one seen is found when nothing new comes."""
+    loki, watch = watch_of([entry(5, 50)])
+    watch.look()
+    loki.entries.append(entry(1, 10))
+    watch.look()
+    assert [("a", 5)] == list(watch.seen)
+    monkeypatch.setattr(loadprobe, "_IDLE_S", -1.0)
+    watch.look()
+    assert [("a", 5), ("a", 1)] == list(watch.seen)
+
+
+def test_latency_is_by_nearest_rank():
+    """Percentiles are values that were measured, none in between."""
+    found = latency_of([number / 100 for number in range(100, 0, -1)], 0.2)
+    assert found is not None
+    assert (0.5, 0.95, 0.99, 1.0, 0.2) == (
+        found.p50, found.p95, found.p99, found.max, found.resolution,
+    )  # fmt: skip
+    assert latency_of([], 0.2) is None
+
+
+def spec_of(**keys) -> StackSpec:
+    return StackSpec.model_validate({"env": "dev", **keys}, strict=False)
+
+
+def test_probe_is_the_default_tenants():
+    """With tenants the lines are looked for as the one that takes what nobody claims."""
+    tenants = {"main": {}, "team-a": {"services": ["orders"]}}
+    assert tenant_of(spec_of()) is None
+    assert "main" == tenant_of(spec_of(tenants=tenants))
+
+
+def test_page_size_is_what_loki_is_told_to_answer():
+    """A spec with a smaller limit than Loki's default is asked for smaller pages."""
+    assert 5000 == page_size(spec_of())
+    assert 700 == page_size(spec_of(limits={"max_entries_limit_per_query": 700}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"apps": {"label": "logging=enabled"}}, {"logging": "enabled"}),
+        ({"apps": {"label": "logging"}}, {"logging": ""}),
+        (
+            {"apps": {"services": ["web", "api"]}, "services": {"web": {"format": "nginx"}}},
+            {"com.docker.compose.service": "api"},
+        ),
+    ],
+    ids=["label", "label without value", "first service with our format"],
+)
+def test_app_labels_pass_for_an_app(keys, expected):
+    """The container has the label that the spec collects, or the name of a service of it."""
+    assert expected == app_labels(spec_of(**keys))
+
+
+def test_app_labels_need_a_service_with_our_format():
+    """Where every collected service is foreign, the message says what to add."""
+    spec = spec_of(apps={"services": ["web"]}, services={"web": {"format": "nginx"}})
+    with pytest.raises(EnvironmentMissing, match="name loglane-probe there too"):
+        app_labels(spec)
+
+
+def play(wait: str) -> subprocess.Popen[str]:
+    environment = {
+        "LINES": "250", "BATCH": "100", "PAUSE": "0.01", "LINGER": "0", "WAIT": wait,
+        "HEAD": '{"run":"r",',
+    }  # fmt: skip
+    return subprocess.Popen(
+        ["/bin/sh", "-euc", probeapp._SCRIPT],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_script_writes_every_number_once():
+    """The shell script writes JSON lines, numbered from 0, all of one life."""
+    with play(wait="no") as process:
+        lines = [json.loads(line) for line in process.communicate(timeout=30)[0].splitlines()]
+    assert list(range(250)) == [line["seq"] for line in lines]
+    assert [("r", lines[0]["life"])] == list({(line["run"], line["life"]) for line in lines})
+
+
+def test_script_waits_until_it_is_told():
+    """The first line has no number; the numbered ones follow the signal."""
+    with play(wait="yes") as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        assert {"run", "life"} == set(first)
+        process.send_signal(signal.SIGUSR1)
+        assert 250 == len(process.communicate(timeout=30)[0].splitlines())
