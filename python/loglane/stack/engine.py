@@ -34,6 +34,8 @@ class Container:
     health: str
     image: str
     restarts: int
+    # What compose's label says of the config that it was made with.
+    config_digest: str = ""
 
     @property
     def broken(self) -> bool:
@@ -159,6 +161,7 @@ def containers(client: docker.DockerClient, project: str) -> list[Container]:
                 health=state.get("Health", {}).get("Status", ""),
                 image=item.attrs["Config"]["Image"],
                 restarts=item.attrs["RestartCount"],
+                config_digest=item.labels.get("loglane.config", ""),
             )
         )
     return sorted(found, key=lambda container: container.service)

@@ -28,15 +28,16 @@ def preflight(project: Project) -> None:
     machine = engine.machine(client)
     own = engine.published_ports(client, project.spec.project)
     failures = [
-        *_port_failures(project.spec, own),
-        *_cpu_failures(project.spec, machine.cpus),
+        *port_failures(project.spec, own),
+        *cpu_failures(project.spec, machine.cpus),
         *_disk_failures(machine.data_root, project.out),
     ]
     if failures:
         raise EnvironmentMissing("\n".join(failures))
 
 
-def _port_failures(spec: StackSpec, own: set[int]) -> Iterator[str]:
+def port_failures(spec: StackSpec, own: set[int]) -> Iterator[str]:
+    """Say which ports are taken; `own` are those that this stack holds itself."""
     for name, (address, port) in spec.published.items():
         if port in own:
             continue
@@ -63,7 +64,8 @@ def _bind_error(address: str, port: int) -> int | None:
     return None
 
 
-def _cpu_failures(spec: StackSpec, cpus: int) -> Iterator[str]:
+def cpu_failures(spec: StackSpec, cpus: int) -> Iterator[str]:
+    """Say which limits are above what the machine has."""
     for component in spec.components:
         name = component.replace("-", "_")
         resource = getattr(spec.resources, name)

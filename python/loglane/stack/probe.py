@@ -29,6 +29,11 @@ def grafana_url(spec: StackSpec) -> str:
     return _url(*spec.published["grafana"])
 
 
+def component_url(spec: StackSpec, component: str) -> str:
+    """Return the address that people on this machine reach a component at, by plain HTTP."""
+    return _url(*spec.published[component])
+
+
 def _url(address: str, port: int) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
     host = everywhere.get(address, address)
