@@ -10,12 +10,15 @@ from typing import Any, NoReturn
 
 from loglane.cli.application import app
 
-from loglane.cli import stack  # isort: skip - as --help lists them
+from loglane.cli import init  # isort: skip - as --help lists them
+from loglane.cli import stack  # isort: skip
 from loglane.cli import secrets  # isort: skip
+from loglane.cli import doctor  # isort: skip
+from loglane.cli import probe  # isort: skip
 from loglane.cli import package  # isort: skip
 from loglane.errors import CheckFailed, LoglaneError, SpecError
 
-__all__ = ["app", "main", "package", "secrets", "stack"]
+__all__ = ["app", "doctor", "init", "main", "package", "probe", "secrets", "stack"]
 
 
 def main() -> NoReturn:

@@ -21,18 +21,38 @@ app = typer.Typer(
     name="loglane",
     help="A log stack as code, and the Python package that feeds it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Env = Annotated[str, typer.Option("--env", help="Environment: an overlay in stack/environments/.")]
+
+def environments(context: typer.Context, incomplete: str) -> list[str]:
+    """List the environments that a word may become, for the shell's completion."""
+    spec = Path(context.params.get("spec") or DEFAULT_SPEC)
+    found = sorted(path.stem for path in (spec.parent / "environments").glob("*.yaml"))
+    return [name for name in found if name.startswith(incomplete)]
+
+
+DEFAULT_SPEC = Path("stack/stack.yaml")
+Env = Annotated[
+    str,
+    typer.Option(
+        "--env",
+        help="Environment: an overlay in stack/environments/.",
+        autocompletion=environments,
+    ),
+]
 SpecFile = Annotated[Path, typer.Option("--spec", help="The spec.")]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Output folder. [default: . for dev, else build/ENV]")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-DEFAULT_SPEC = Path("stack/stack.yaml")
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: examples that are not broken into a paragraph."""
+    # The first character tells click to leave the paragraph as it is.
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def project_of(env: str, spec: Path, out: Path | None) -> Project:

@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loglane.cli.application import AsJson, app, new_table
+from loglane.cli.application import AsJson, app, examples, new_table
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--config", help="Settings file. [default: as `configure` does]")
 ]
 
 
-@app.command()
+@app.command(epilog=examples("loglane serve", "loglane serve --port 3200 --db lines.sqlite"))
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3100,
@@ -35,7 +35,7 @@ def serve(
     run_server(host=host, port=port, db=None if db is None else str(db))
 
 
-@app.command()
+@app.command(epilog=examples("loglane demo", "loglane demo --loki http://127.0.0.1:3100"))
 def demo(
     lines: Annotated[bool, typer.Option("--lines", help="Also print every line shipped.")] = False,
     loki: Annotated[
@@ -48,7 +48,7 @@ def demo(
     run_demo(show_lines=lines, loki=loki)
 
 
-@app.command()
+@app.command(epilog=examples("loglane config", "loglane config --config app.yaml --json"))
 def config(file: SettingsFile = None, as_json: AsJson = False) -> None:
     """Show the package's settings in force and where each comes from."""
     from loglane.settings import load_settings, report

@@ -17,6 +17,7 @@ from loglane.cli.application import (
     SpecFile,
     app,
     coloured,
+    examples,
     new_table,
     print_result,
     print_table,
@@ -25,7 +26,7 @@ from loglane.cli.application import (
 from loglane.errors import CheckFailed
 
 
-@app.command()
+@app.command(epilog=examples("loglane render --env prod", "loglane render --check"))
 def render(
     env: Env = "dev",
     spec: SpecFile = DEFAULT_SPEC,
@@ -60,9 +61,9 @@ def render(
     )
 
 
-@app.command()
+@app.command(epilog=examples("loglane validate", "loglane validate --env prod --json"))
 def validate(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
-    """Let the programs check the rendered files, and check that they are secure.
+    """Check the rendered files: by the programs, and for security.
 
     Each from PATH or from its pinned image; what is not there is said, and is no failure.
     """
@@ -87,7 +88,7 @@ def validate(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = 
         raise CheckFailed("\n".join(report.failures))
 
 
-@app.command()
+@app.command(epilog=examples("loglane up", "loglane up --env staging --timeout 300"))
 def up(
     env: Env = "dev",
     spec: SpecFile = DEFAULT_SPEC,
@@ -123,7 +124,7 @@ def up(
     print_result(facts, as_json, text)
 
 
-@app.command()
+@app.command(epilog=examples("loglane down", "loglane down --env staging --volumes --yes"))
 def down(
     env: Env = "dev",
     spec: SpecFile = DEFAULT_SPEC,
@@ -144,7 +145,7 @@ def down(
     stop(project, volumes)
 
 
-@app.command()
+@app.command(epilog=examples("loglane status", "loglane status --env prod --json"))
 def status(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
     """Show the stack's containers and how they are."""
     from loglane.stack import engine
@@ -164,12 +165,15 @@ def status(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = Fa
     print_table(table)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog=examples(
+        "loglane compose logs --tail 100 loki",
+        "loglane compose --env prod exec grafana grafana cli plugins ls",
+    ),
+)
 def compose(context: typer.Context, env: Env = "dev", spec: SpecFile = DEFAULT_SPEC) -> None:
-    """Run `docker compose` on the stack.
-
-    For example: loglane compose logs --tail 100 loki
-    """
+    """Run `docker compose` on the stack."""
     from loglane.stack import engine
 
     engine.compose_version()
