@@ -6,7 +6,7 @@ RUN := $(BIN)/loglane
 OUT_FLAG := $(if $(OUT),--out $(OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integration up down status logs render check validate lint bench clean
+.PHONY: help demo test test-integration up down status logs render check validate lint bench reliability clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ lint: $(BIN)/.ready ## ruff and mypy
 
 bench: $(BIN)/.ready ## print the benchmarks
 	@$(BIN)/python -m benchmarks
+
+reliability: $(BIN)/.ready ## lines lost while servers restart and logs rotate (COLLECTOR=promtail|alloy LINES=10000)
+	@$(BIN)/python -m benchmarks.reliability --collector $(or $(COLLECTOR),promtail) --lines $(or $(LINES),10000)
 
 clean: ## remove the virtual environment and caches (not what is rendered, nor secrets)
 	@rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
