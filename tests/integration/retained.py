@@ -23,7 +23,7 @@ FAST = (
     "-compactor.compaction-interval=5s",
     "-compactor.apply-retention-interval=6s",
     "-compactor.retention-delete-delay=5s",
-    # What is flushed leaves the memory: a restart would bring it back from the log for half an hour.
+    # What is flushed leaves the memory; a restart would bring it back from the log for a while.
     "-ingester.wal-enabled=false",
     # What was read of the index is not used for long.
     "-tsdb.shipper.resync-interval=2s",
