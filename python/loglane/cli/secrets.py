@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 secrets = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Passwords, certificates and keys of an environment: files that only you can open.",
+    help="Make, check, give and rotate passwords and keys.",
 )
 app.add_typer(secrets, name="secrets")
 
 
 @secrets.command()
 def init(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
-    """Make what is missing and repair modes; nothing that is there is changed.
+    """Make what is missing; what is there stays.
 
     Fails with a list when a secret is missing that only you can give, or one is weak.
     """
@@ -90,7 +90,7 @@ def rotate(
     spec: SpecFile = DEFAULT_SPEC,
     as_json: AsJson = False,
 ) -> None:
-    """Give secrets new generated values, and hand them to the containers that run.
+    """Give secrets new values, also in what runs.
 
     Grafana is told its new password; the gateway starts anew, which takes a moment.
     """
