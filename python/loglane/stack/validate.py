@@ -40,8 +40,12 @@ def validate(project: Project) -> Report:
 
     Returns:
         One verdict for each program, in the order of the data flow, and for each security check.
+
+    Raises:
+        CheckFailed: A rendered file is no YAML or JSON, so nothing else can be said.
     """
     tree = project.render()
+    security = check_security(tree, project.spec.bind_address)
     with tempfile.TemporaryDirectory(prefix="loglane-") as folder:
         out = Path(folder)
         write_tree(tree, out)
@@ -52,7 +56,7 @@ def validate(project: Project) -> Report:
             *_gateway(project.spec, out),
             check_compose(out / COMPOSE),
         ]
-    return Report(programs, check_security(tree, project.spec.bind_address))
+    return Report(programs, security)
 
 
 def _checkers(spec: StackSpec, tree: Tree, out: Path) -> Iterator[Checker]:

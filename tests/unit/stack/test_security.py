@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from loglane.errors import CheckFailed
 from loglane.stack.loading import environments
 from loglane.stack.project import open_project
 from loglane.stack.security import CHECKS, check_security
@@ -239,3 +240,9 @@ def test_security_check_finds_secrets_in_configs_of_other_kinds(tenants, line, r
     """A config that is neither YAML nor JSON is read line by line."""
     verdicts = check_security({**tenants, "stack/rendered/alloy/config.alloy": f"  {line}\n"})
     assert refused == ("no secret values" in [v.name for v in verdicts if not v.passed])
+
+
+def test_security_checks_name_a_file_that_cannot_be_parsed(tenants):
+    """A damaged template is one message with its file, not a traceback."""
+    with pytest.raises(CheckFailed, match=r"loki\.yaml cannot be parsed; mend its template: "):
+        check_security({**tenants, LOKI: tenants[LOKI] + "<<<<<<< HEAD\n  x: y\n"})

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from loglane.errors import CheckFailed
 from loglane.stack.layout import RENDERED
 from loglane.stack.render import COMPOSE, Tree
 
@@ -31,15 +32,16 @@ class Rendered:
 
     @classmethod
     def parse(cls, tree: Tree, bind_address: str) -> Rendered:
-        """Parse every file that is YAML or JSON."""
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        files: dict[str, Any] = {}
-        for path, text in tree.items():
-            suffix = PurePosixPath(path).suffix
-            if suffix == ".json":
-                files[path] = json.loads(text)
-            elif suffix in (".yaml", ".yml"):
-                files[path] = yaml.load(text, loader)  # noqa: S506 - the safe loader, in C
+        """Parse every file that is YAML or JSON.
+
+        Raises:
+            CheckFailed: One is neither, which is a template's fault.
+        """
+        files = {
+            path: _parsed(path, text)
+            for path, text in tree.items()
+            if PurePosixPath(path).suffix in (".json", ".yaml", ".yml")
+        }
         return cls(bind_address, files[COMPOSE]["services"], files, tree)
 
     @property
@@ -84,6 +86,16 @@ class Rendered:
             else:
                 source = str(volume.get("source", ""))
                 yield source, volume["target"], bool(volume.get("read_only"))
+
+
+def _parsed(path: str, text: str) -> Any:
+    try:
+        if path.endswith(".json"):
+            return json.loads(text)
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+    except (ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise CheckFailed(f"{path} cannot be parsed; mend its template: {said}") from error
 
 
 def _dependencies(service: Service) -> Mapping[str, Mapping[str, Any]]:
