@@ -15,6 +15,7 @@ from loglane.cli.application import (
     SpecFile,
     app,
     coloured,
+    examples,
     new_table,
     print_result,
     print_table,
@@ -31,10 +32,14 @@ secrets = typer.Typer(
     rich_markup_mode=None,
     help="Make, check, give and rotate passwords and keys.",
 )
-app.add_typer(secrets, name="secrets")
+app.add_typer(
+    secrets,
+    name="secrets",
+    epilog=examples("loglane secrets init --env prod", "loglane secrets list"),
+)
 
 
-@secrets.command()
+@secrets.command(epilog=examples("loglane secrets init", "loglane secrets init --env prod"))
 def init(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
     """Make what is missing; what is there stays.
 
@@ -51,9 +56,9 @@ def init(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = Fals
         raise CheckFailed("\n".join(lines))
 
 
-@secrets.command(name="list")
+@secrets.command(name="list", epilog=examples("loglane secrets list --env prod --json"))
 def list_them(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson = False) -> None:
-    """Show which secrets an environment needs, and whether each is there."""
+    """Show which secrets are needed and which are there."""
     from loglane.stack.secretfolder import SecretFolder
 
     project = project_of(env, spec, None)
@@ -61,7 +66,9 @@ def list_them(env: Env = "dev", spec: SpecFile = DEFAULT_SPEC, as_json: AsJson =
     _print_findings(env, str(project.secrets), found, as_json)
 
 
-@secrets.command(name="set")
+@secrets.command(
+    name="set", epilog=examples("loglane secrets set alert_webhook_url --env prod < address.txt")
+)
 def set_one(
     name: Annotated[str, typer.Argument(help="Its name, as `loglane secrets list` shows it.")],
     env: Env = "dev",
@@ -80,7 +87,9 @@ def set_one(
     _print_changes(env, give(project, name, value), as_json)
 
 
-@secrets.command()
+@secrets.command(
+    epilog=examples("loglane secrets rotate", "loglane secrets rotate grafana_admin_password")
+)
 def rotate(
     names: Annotated[
         list[str] | None,
