@@ -73,5 +73,4 @@ def _show(facts: dict[str, Any]) -> None:
     print_table(table)
     print(f"\n{facts['rate']:,.0f} lines a second. The latency is the time from Docker's timestamp")
     print(f"of a line to the query that has it, known to {taken.get('resolution', 0):.2f} s.")
-    if facts["found_after_s"] is not None:
-        print(f"The collector found the container after {facts['found_after_s']:.1f} s.")
+    print(f"The collector found the container after {facts['found_after_s']:.1f} s.")

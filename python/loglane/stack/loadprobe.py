@@ -66,7 +66,7 @@ class Outcome:
         doubled: Entries in Loki beyond the first one of a line.
         rate: Lines a second, by Docker's timestamps of the first and the last one.
         found_after_s: Seconds from the container's start to its first line in Loki, before the
-            numbered ones are written; None when it was not waited for.
+            numbered ones are written.
         latency: None when nothing was found.
     """
 
@@ -76,7 +76,7 @@ class Outcome:
     lost: int
     doubled: int
     rate: float
-    found_after_s: float | None
+    found_after_s: float
     latency: Latency | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,14 +104,14 @@ def run_probe(
     with LokiClient(url, tenant, timeout_s=_POLL_TIMEOUT_S) as loki, app.running():
         store = Store(loki, app.run, page_size(spec))
         watch = Watch(store, time.time_ns(), lambda: answers(f"{url}/ready"))
-        found_after_s = None if load.restarted else _wait_for_collector(watch, app)
+        found_after_s = _wait_for_collector(watch, app)
         _watch(watch, app, progress)
         return tally(app.run, app.written(), watch, found_after_s)
 
 
 def _wait_for_collector(watch: Watch, app: ProbeApp) -> float:
     began = time.monotonic()
-    while not watch.has_any():
+    while not watch.lives:
         app.require_alive()
         if time.monotonic() - began > app.load.timeout_s:
             raise ServiceUnavailable(
@@ -119,13 +119,19 @@ def _wait_for_collector(watch: Watch, app: ProbeApp) -> float:
                 "`loglane doctor` looks for the reason"
             )
         time.sleep(POLL_S)
-    app.begin()
+        watch.look()
+    # How often Loki was asked until then says nothing about the numbered lines.
+    watch.resolution_s = 0.0
     return time.monotonic() - began
 
 
 def _watch(watch: Watch, app: ProbeApp, progress: Progress) -> None:
     deadline = time.monotonic() + app.writing_s + app.load.timeout_s
+    begun = 0
     while not _all_seen(watch, app) and time.monotonic() < deadline:
+        if len(watch.lives) > begun:
+            begun = len(watch.lives)
+            app.begin()
         app.require_alive()
         time.sleep(POLL_S)
         watch.look()
@@ -138,7 +144,7 @@ def _all_seen(watch: Watch, app: ProbeApp) -> bool:
     return any(seq == last for _, seq in watch.seen) and len(watch.seen) >= app.written()
 
 
-def tally(run: str, written: int, watch: Watch, found_after_s: float | None) -> Outcome:
+def tally(run: str, written: int, watch: Watch, found_after_s: float) -> Outcome:
     """Count what Loki has of a run.
 
     Raises:
@@ -155,7 +161,7 @@ def tally(run: str, written: int, watch: Watch, found_after_s: float | None) -> 
         lost=max(written - len(copies), 0),
         doubled=len(numbered) - len(copies),
         rate=round(len(copies) / span_s, 1) if span_s else 0.0,
-        found_after_s=None if found_after_s is None else round(found_after_s, 2),
+        found_after_s=round(found_after_s, 2),
         latency=latency_of(list(watch.seen.values()), watch.resolution_s),
     )
 
@@ -231,6 +237,8 @@ class Watch:
         self, store: Store, began_ns: int, ready: Callable[[], bool] = lambda: True
     ) -> None:
         self.seen: dict[tuple[str, int], float] = {}
+        # Lives whose first line, the one without a number, has been seen.
+        self.lives: set[str] = set()
         self.resolution_s = 0.0
         self._store = store
         self._ready = ready
@@ -256,18 +264,11 @@ class Watch:
         if idle or len(self.seen) > before:
             self._progressed_at = now
 
-    def has_any(self) -> bool:
-        """Tell whether Loki has any line of the run."""
-        try:
-            return any(True for _ in self._store.entries(self._began_ns))
-        except ServiceUnavailable:
-            return False
-        finally:
-            self._looked_at = self._progressed_at = time.monotonic()
-
     def _note(self, entry: Entry) -> None:
         key = line_key(entry)
-        if key is not None and key not in self.seen:
+        if key is None:
+            self.lives.add(str(entry.fields().get("life")))
+        elif key not in self.seen:
             self.seen[key] = (time.time_ns() - entry.timestamp_ns) / 1e9
         self._cursor_ns = max(self._cursor_ns, entry.timestamp_ns)
 

@@ -23,15 +23,15 @@ from loglane.stack.spec.collecting import Service
 # Twenty pauses a second: even enough, and few enough processes.
 _PAUSES_A_SECOND = 20
 # mawk and busybox's awk, sh and sleep are in every image that is tried, on Debian as on Alpine.
-# A container that is started again is another life of the same run.
+# A container that is started again is another life of the same run. Each life writes a first line
+# without a number and waits for a signal: latencies shall not hold the time that the collector
+# takes to find a container.
 _SCRIPT = r"""
 life=$(cut -c1-8 /proc/sys/kernel/random/uuid)
-if [ "$WAIT" = yes ]; then
-  go=
-  trap 'go=yes' USR1
-  printf '%s"life":"%s"}\n' "$HEAD" "$life"
-  until [ "$go" = yes ]; do sleep 0.1; done
-fi
+go=
+trap 'go=yes' USR1
+printf '%s"life":"%s"}\n' "$HEAD" "$life"
+until [ "$go" = yes ]; do sleep 0.1; done
 awk -v life="$life" -v n="$LINES" -v batch="$BATCH" -v pause="sleep $PAUSE" -v head="$HEAD" 'BEGIN {
   for (i = 0; i < n; i++) {
     printf "%s\"life\":\"%s\",\"seq\":%d}\n", head, life, i
@@ -117,7 +117,8 @@ class ProbeApp:
             self._container.reload()
         except NotFound:
             raise ServiceUnavailable("the probe's container was removed while it ran") from None
-        if self._container.status == "exited":
+        # One that is being restarted has ended for a moment.
+        if self._container.status == "exited" and not self.load.restarted:
             said = engine.last_lines(self._client, self._container.name or "", 3)
             raise ServiceUnavailable(f"the probe's container ended. It said last:\n{said}")
 
@@ -126,7 +127,7 @@ class ProbeApp:
         if not self.load.restarted or self._container is None:
             return self.load.lines
         raw: bytes = self._container.logs()
-        return sum(f'"{self.run}"'.encode() in line for line in raw.splitlines())
+        return sum(b'"seq":' in line for line in raw.splitlines())
 
     def _definition(self) -> dict[str, Any]:
         rate = self.load.rate
@@ -139,8 +140,6 @@ class ProbeApp:
             "LINES": str(self.load.lines),
             "BATCH": str(batch),
             "PAUSE": f"{batch / rate:.4f}",
-            # The latencies shall not hold the time that the collector takes to find a container.
-            "WAIT": "no" if self.load.restarted else "yes",
             "HEAD": json.dumps(head, separators=(",", ":")).removesuffix("}") + ",",
             # Should nobody be left to remove it, it ends by itself.
             "LINGER": str(int(self.writing_s * 3 + self.load.timeout_s + 60)),

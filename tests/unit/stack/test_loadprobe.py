@@ -78,7 +78,7 @@ def test_tally_counts_lost_and_doubled_lines():
 def test_tally_tells_the_lives_of_a_restarted_container_apart():
     """After a restart the numbers begin again: the same number of another life is another line."""
     _, watch = watch_of([entry(0, 0), entry(1, 1), entry(0, 2, "b"), entry(1, 3, "b")])
-    outcome = tally("r", 4, watch, None)
+    outcome = tally("r", 4, watch, 1.5)
     assert (4, 0, 0) == (outcome.found, outcome.lost, outcome.doubled)
 
 
@@ -87,7 +87,6 @@ def test_watch_survives_a_store_that_is_away():
     loki, watch = watch_of([entry(0, 0)])
     loki.away = True
     watch.look()
-    assert not watch.has_any()
     assert {} == watch.seen
     loki.away = False
     watch.look()
@@ -157,32 +156,29 @@ def test_app_labels_need_a_service_with_our_format():
         app_labels(spec)
 
 
-def play(wait: str) -> subprocess.Popen[str]:
+def test_watch_notes_the_first_line_of_each_life():
+    """The line without a number says that a container is being collected, and is not counted."""
+    hello = Entry(BEGAN_NS, '{"run":"r","life":"a"}', {"service": "loglane-probe"})
+    _, watch = watch_of([hello, entry(0, 1)])
+    watch.look()
+    assert {"a"} == watch.lives
+    assert (1, 0) == ((outcome := tally("r", 1, watch, 1.5)).found, outcome.doubled)
+
+
+def test_script_writes_every_number_once_when_it_is_told():
+    """The first line has no number; those after the signal are numbered from 0, all of one life."""
     environment = {
-        "LINES": "250", "BATCH": "100", "PAUSE": "0.01", "LINGER": "0", "WAIT": wait,
-        "HEAD": '{"run":"r",',
+        "LINES": "250", "BATCH": "100", "PAUSE": "0.01", "LINGER": "0", "HEAD": '{"run":"r",',
     }  # fmt: skip
-    return subprocess.Popen(
+    with subprocess.Popen(
         ["/bin/sh", "-euc", probeapp._SCRIPT],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
-    )
-
-
-def test_script_writes_every_number_once():
-    """The shell script writes JSON lines, numbered from 0, all of one life."""
-    with play(wait="no") as process:
-        lines = [json.loads(line) for line in process.communicate(timeout=30)[0].splitlines()]
-    assert list(range(250)) == [line["seq"] for line in lines]
-    assert [("r", lines[0]["life"])] == list({(line["run"], line["life"]) for line in lines})
-
-
-def test_script_waits_until_it_is_told():
-    """The first line has no number; the numbered ones follow the signal."""
-    with play(wait="yes") as process:
+    ) as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         assert {"run", "life"} == set(first)
         process.send_signal(signal.SIGUSR1)
-        assert 250 == len(process.communicate(timeout=30)[0].splitlines())
+        lines = [json.loads(line) for line in process.communicate(timeout=30)[0].splitlines()]
+    assert [{**first, "seq": number} for number in range(250)] == lines

@@ -37,7 +37,7 @@ def chain_finding(subject: Subject, outcome: Outcome) -> Finding:
         return Finding("chain", "problem", what, mend)
     what = (
         f"{outcome.written} lines from a container to a query, the slowest in "
-        f"{outcome.latency.max:.1f} s (container found in {outcome.found_after_s or 0:.0f} s)"
+        f"{outcome.latency.max:.1f} s (container found in {outcome.found_after_s:.0f} s)"
     )
     if outcome.latency.max < _SLOW_S:
         return Finding("chain", "ok", what)
