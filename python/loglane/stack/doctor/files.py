@@ -6,14 +6,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from loglane.stack.doctor.finding import Finding
+from loglane.stack import secretfolder
+from loglane.stack.doctor.finding import Finding, Level
 from loglane.stack.doctor.subject import listed
-from loglane.stack.layout import SECRETS
 from loglane.stack.output import diff_tree
 from loglane.stack.project import Project
-
-# A generated secret has 24 random bytes; what somebody chose should not be guessed either.
-_MIN_SECRET_LENGTH = 12
+from loglane.stack.secretfolder import SecretFolder
 
 
 def rendered_findings(project: Project) -> Iterator[Finding]:
@@ -33,21 +31,19 @@ def rendered_findings(project: Project) -> Iterator[Finding]:
 
 
 def secret_findings(project: Project) -> Iterator[Finding]:
-    """Say which secrets others can read, and which could be guessed."""
-    folder = project.out / SECRETS
-    if not folder.is_dir():
-        what = f"{folder} is not there; secrets are made at the first start"
-        yield Finding("secrets", "warning", what, f"loglane up --env {project.spec.env}")
-        return
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    found = [finding for path in (folder, *files) for finding in _open_to_others(path)]
-    found += [finding for path in files for finding in _weak(path)]
+    """Say which secrets are missing, which others can read, and which must not be used."""
+    folder = project.secrets
+    kept = SecretFolder(project.spec, folder)
+    there = sorted(path for path in folder.glob("[!.]*")) if folder.is_dir() else []
+    found = [finding for path in (folder, *there) if path.exists() for finding in _open(path)]
+    looked = kept.look()
+    found += [finding for item in looked for finding in _unusable(item, project.spec.env)]
     yield from found
     if not found:
-        yield Finding("secrets", "ok", f"{len(files)} in {folder}, readable by their owner only")
+        yield Finding("secrets", "ok", f"{len(looked)} in {folder}, readable by their owner only")
 
 
-def _open_to_others(path: Path) -> Iterator[Finding]:
+def _open(path: Path) -> Iterator[Finding]:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         right = "700" if path.is_dir() else "600"
@@ -55,11 +51,16 @@ def _open_to_others(path: Path) -> Iterator[Finding]:
         yield Finding("secrets", "problem", what, f"chmod {right} {path}")
 
 
-def _weak(path: Path) -> Iterator[Finding]:
-    try:
-        secret = path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return
-    if len(secret) < _MIN_SECRET_LENGTH or len(set(secret)) < 5:
-        what = f"{path} can be guessed: {len(secret)} characters"
-        yield Finding("secrets", "problem", what, f"loglane secrets rotate {path.name}")
+def _unusable(item: secretfolder.Finding, env: str) -> Iterator[Finding]:
+    secret, given = item.secret, item.secret.origin == "given"
+    if item.outcome == "missing":
+        # What can be made is made at the next start.
+        level: Level = "problem" if given else "warning"
+        command = f"set {secret.name}" if given else "init"
+        yield Finding(
+            "secrets", level, f"{secret.name} is missing", f"loglane secrets {command} --env {env}"
+        )
+    elif item.outcome == "weak":
+        command = f"{'set' if given else 'rotate'} {secret.name}"
+        what = f"{secret.name}: {item.detail}"
+        yield Finding("secrets", "problem", what, f"loglane secrets {command} --env {env}")
