@@ -53,6 +53,15 @@ def common(name: str, key: str, asked: RuleSpec) -> dict[str, str]:
     }
 
 
+def measured(function: str = "humanize") -> str:
+    """Return the template of the value that a rule compares.
+
+    A query without an answer has none. Its texts are expanded all the same, each minute, and a
+    value that is missing is an error in Grafana's log (grafana: ngalert/state/template).
+    """
+    return f"{{{{ with .Values.B }}}}{{{{ {function} .Value }}}}{{{{ end }}}}"
+
+
 def dashboard(spec: StackSpec, name: str) -> str | None:
     """Return the path of a dashboard, or None where the spec leaves it out."""
     return f"/d/loglane-{name}" if name in spec.dashboards else None

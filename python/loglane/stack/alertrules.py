@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loglane.fields import ERROR_LEVELS
-from loglane.stack.alertrule import AlertRule, common, dashboard
+from loglane.stack.alertrule import AlertRule, common, dashboard, measured
 from loglane.stack.chainrules import chain_rules
 from loglane.stack.spec import StackSpec
 
@@ -56,7 +56,7 @@ def _error_ratio(spec: StackSpec) -> Iterator[AlertRule]:
         no_data="OK",
         summary="{{ .Labels.service }} ({{ .Labels.env }}"
         + (", tenant {{ .Labels.__tenant_id__ }}" if spec.tenants else "")
-        + "): {{ humanizePercentage .Values.B.Value }} of its lines are errors",
+        + f"): {measured('humanizePercentage')} of its lines are errors",
         description=f"In the last {asked.window}, more than {asked.above:.3g} of its lines have "
         f"the level {' or '.join(ERROR_LEVELS)}. Open its newest errors and see what they share.",
         link=_service_dashboard(spec, "&var-env={{ .Labels.env }}"),

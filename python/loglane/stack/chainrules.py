@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loglane.stack.alertrule import AlertRule, common, dashboard
+from loglane.stack.alertrule import AlertRule, common, dashboard, measured
 from loglane.stack.capacity import (
     days_of_room_logql,
     days_of_room_promql,
@@ -36,7 +36,7 @@ def _rejected_lines(spec: StackSpec) -> Iterator[AlertRule]:
             for component, counter in counters.items()
         )
         summary = (
-            "{{ .Labels.component }}: {{ humanize .Values.B.Value }} lines refused, "
+            f"{{{{ .Labels.component }}}}: {measured()} lines refused, "
             "reason {{ .Labels.reason }}"
         )
     else:
@@ -48,7 +48,7 @@ def _rejected_lines(spec: StackSpec) -> Iterator[AlertRule]:
             f'|= "{text}" [{asked.window}]))'
             for component, text in said.items()
         )
-        summary = "{{ .Labels.service }} said {{ humanize .Values.B.Value }} times: lines refused"
+        summary = f"{{{{ .Labels.service }}}} said {measured()} times: lines refused"
     yield AlertRule(
         **base,
         title="Rejected lines",
@@ -82,7 +82,7 @@ def _disk_budget(spec: StackSpec) -> Iterator[AlertRule]:
         than=days,
         # No line arrives at all, so none fills the disk.
         no_data="OK",
-        summary=f"{spec.disk_budget} hold {{{{ humanize .Values.B.Value }}}} days of lines, "
+        summary=f"{spec.disk_budget} hold {measured()} days of lines, "
         f"{days:g} are kept",
         description="At today's rate the store outgrows disk_budget before the oldest lines are "
         "deleted. Keep less (retention, drop rules), or give it more room.",
@@ -156,7 +156,7 @@ def _collector_by_metrics(spec: StackSpec) -> Iterator[AlertRule]:
         fires="gt",
         than=asked.lines_above,
         no_data="OK",
-        summary=f"{spec.collector}: {{{{ humanize .Values.B.Value }}}} lines read and not yet sent",
+        summary=f"{spec.collector}: {measured()} lines read and not yet sent",
         description="It reads faster than Loki takes. See whether Loki answers with 429 (a limit) "
         "or is slow, and which service writes most.",
         link=link,

@@ -86,6 +86,14 @@ def test_rules_ask_one_query_then_reduce_and_compare(rendered, keys):
             assert "Error" == rule["execErrState"]
 
 
+@pytest.mark.parametrize("keys", EVERY_STACK, ids=IDS)
+def test_texts_ask_whether_there_is_a_value(keys):
+    """Grafana expands them without an answer too: a missing value would be an error each minute."""
+    for rule in rules_of(**keys).values():
+        text = re.sub(r"{{ with \.Values\.B }}.*?{{ end }}", "", rule.summary + rule.description)
+        assert ".Value" not in text
+
+
 def test_rules_ask_prometheus_only_where_it_runs():
     """Without metrics every rule asks Loki."""
     assert {"loki"} == {rule.source for rule in rules_of(alerts=WATCHED).values()}
