@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import docker
+from docker.errors import ContainerError
 
 from loglane.errors import EnvironmentMissing
 from loglane.stack import engine
@@ -20,6 +21,31 @@ HARDENED: dict[str, Any] = {
     "nano_cpus": 500_000_000,
     "pids_limit": 32,
 }
+
+
+def run_script(client: docker.DockerClient, image: str, script: str, **options: Any) -> str:
+    """Run a shell script in a container, and return what it printed.
+
+    The container is removed however that ends, also by Ctrl-C: with `remove=True` the SDK would
+    leave it then.
+
+    Raises:
+        ContainerError: The script failed.
+    """
+    command = ["/bin/sh", "-euc", script]
+    container = client.containers.create(
+        image, entrypoint=command, command=[], **{**HARDENED, **options}
+    )
+    try:
+        container.start()
+        status = container.wait()["StatusCode"]
+        if status != 0:
+            said = container.logs(stdout=False, stderr=True)
+            raise ContainerError(container, status, command, image, said.decode(errors="replace"))
+        printed: bytes = container.logs(stdout=True, stderr=False)
+    finally:
+        container.remove(force=True)
+    return printed.decode(errors="replace")
 
 
 def shell_image(client: docker.DockerClient, spec: StackSpec) -> str:

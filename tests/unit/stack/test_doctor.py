@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from loglane.errors import EnvironmentMissing, ServiceUnavailable
-from loglane.stack import doctor, engine
+from loglane.stack import doctor, engine, sandbox
 from loglane.stack.doctor import chain, collector, containers, files, labels, loki, machine
 from loglane.stack.doctor.metrics import parse_metrics
 from loglane.stack.doctor.subject import Subject
@@ -78,6 +78,24 @@ def test_secret_that_is_none_is_a_problem(project, secret, mode, expected):
     assert "problem" == found.level
     assert found.mend.startswith(expected)
     assert secret not in found.what
+
+
+def test_container_of_a_check_is_removed_when_it_is_interrupted():
+    """Ctrl-C while it looks into the volumes leaves nothing behind."""
+    calls = []
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    made = SimpleNamespace(
+        start=lambda: calls.append("start"),
+        wait=interrupted,
+        remove=lambda force: calls.append(f"remove {force}"),
+    )
+    client = SimpleNamespace(containers=SimpleNamespace(create=lambda *_, **__: made))
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.run_script(client, "image", "true")
+    assert ["start", "remove True"] == calls
 
 
 def test_metrics_are_added_up_by_label():

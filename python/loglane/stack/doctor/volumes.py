@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import docker
-
 from loglane.stack.doctor.finding import Finding
 from loglane.stack.doctor.subject import Subject, size
-from loglane.stack.sandbox import HARDENED, shell_image
+from loglane.stack.sandbox import run_script, shell_image
 from loglane.stack.values import size_bytes
 
 # Users of the images; another owner and the component cannot write.
@@ -67,31 +65,23 @@ def read_volumes(subject: Subject) -> list[Volume]:
     names = [volume.name for volume in subject.client.volumes.list(filters={"label": label})]
     if not names:
         return []
-    said = _run(
+    binds = {
+        name: {"bind": f"/volumes/{name.removeprefix(prefix)}", "mode": "ro"} for name in names
+    }
+    said = run_script(
         subject.client,
         shell_image(subject.client, subject.spec),
-        {name: {"bind": f"/volumes/{name.removeprefix(prefix)}", "mode": "ro"} for name in names},
+        _SCRIPT,
+        user="0:0",
+        # To look into folders of other users, and nothing more.
+        cap_add=["DAC_READ_SEARCH"],
+        volumes=binds,
     )
     found = [line.split() for line in said.splitlines()]
     return [
         Volume(name, owner, mode, *(int(number) * 1024 for number in numbers))
         for name, owner, mode, *numbers in found
     ]
-
-
-def _run(client: docker.DockerClient, image: str, binds: dict[str, dict[str, str]]) -> str:
-    said: bytes = client.containers.run(
-        image,
-        entrypoint=["/bin/sh", "-euc", _SCRIPT],
-        command=[],
-        user="0:0",
-        # To look into folders of other users, and nothing more.
-        cap_add=["DAC_READ_SEARCH"],
-        volumes=binds,
-        remove=True,
-        **HARDENED,
-    )
-    return said.decode()
 
 
 def _owner_findings(subject: Subject, volumes: list[Volume]) -> Iterator[Finding]:
