@@ -96,6 +96,21 @@ def test_probe_of_nothing_exits_2(project, arguments):
     assert 2 == loglane(project, "probe", *arguments).returncode
 
 
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [("serve", "starlette", "dev-server"), ("demo", "starlette", "demo"),
+     ("render", "jinja2", "stack")],
+)  # fmt: skip
+def test_command_without_its_extra_names_it(project, command, module, extra):
+    """What is not installed is one message and no traceback."""
+    code = f"import sys; sys.argv[0] = 'loglane'; sys.modules[{module!r}] = None; "
+    code += "from loglane.cli import main; main()"
+    line = [sys.executable, "-c", code, command]
+    done = subprocess.run(line, cwd=project, capture_output=True, text=True, check=False)
+    said = f"error: `loglane {command}` needs {module}: install the extra `{extra}`, or `all`\n"
+    assert (1, said) == (done.returncode, done.stderr)
+
+
 def complete(folder, *words: str) -> list[str]:
     done = loglane(
         folder,

@@ -16,9 +16,12 @@ from loglane.cli import secrets  # isort: skip
 from loglane.cli import doctor  # isort: skip
 from loglane.cli import probe  # isort: skip
 from loglane.cli import package  # isort: skip
-from loglane.errors import CheckFailed, LoglaneError, SpecError
+from loglane.errors import CheckFailed, EnvironmentMissing, LoglaneError, SpecError
 
 __all__ = ["app", "doctor", "init", "main", "package", "probe", "secrets", "stack"]
+
+# What a command imports beyond the extra `cli`.
+_EXTRAS = {"serve": "dev-server", "demo": "demo", "config": "cli"}
 
 
 def main() -> NoReturn:
@@ -31,6 +34,12 @@ def main() -> NoReturn:
     except LoglaneError as error:
         _report(error)
         code = error.exit_code
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "loglane").partition(".")[0]
+        if package == "loglane":
+            raise
+        _report(_without_extra(package))
+        code = EnvironmentMissing.exit_code
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
@@ -43,6 +52,14 @@ def main() -> NoReturn:
             print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
             code = code or 1
     sys.exit(code)
+
+
+def _without_extra(package: str) -> EnvironmentMissing:
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    extra = _EXTRAS.get(command, "stack")
+    return EnvironmentMissing(
+        f"`loglane {command}` needs {package}: install the extra `{extra}`, or `all`"
+    )
 
 
 def _report(error: LoglaneError) -> None:
