@@ -162,7 +162,11 @@ ProjectName = Annotated[
     ),
 ]
 EnvName = Annotated[
-    str, _matching(r"[a-z][a-z0-9-]{0,31}", "use lower-case letters, digits and -, 32 at most")
+    str,
+    _matching(
+        r"[a-z][a-z0-9-]{0,31}",
+        "not an environment's name; use lower-case letters, digits and -, 32 at most",
+    ),
 ]
 Text = Annotated[str, AfterValidator(_text)]
 Word = Annotated[

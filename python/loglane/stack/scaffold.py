@@ -30,7 +30,7 @@ stack/secrets/*
 """
 _NEW_ENVIRONMENT = """\
 # What differs from stack/stack.yaml here: maps merge, lists replace, null removes a key.
-env: {env}
+env: "{env}"
 
 # A project of its own: its lines, dashboards and password are nobody else's.
 project:
@@ -134,7 +134,7 @@ def _write_sources(made: Path, name: str, environments: Iterable[str], own_templ
 
 
 def _renamed(text: str, project: str) -> str:
-    return re.sub(r"^project:.*$", f"project: {project}", text, flags=re.MULTILINE)
+    return re.sub(r"^project:.*$", f'project: "{project}"', text, flags=re.MULTILINE)
 
 
 def _name_of(folder: Path) -> str:

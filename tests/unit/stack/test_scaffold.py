@@ -35,6 +35,13 @@ def test_name_is_taken_from_the_folder(tmp_path):
     assert "my-shop-2" == start_project(tmp_path / "My Shop #2").name
 
 
+def test_names_that_yaml_takes_for_something_else_stay_names(tmp_path):
+    """A project called 2026 and an environment called on are text."""
+    start_project(tmp_path / "2026", environments=["on"])
+    names = [open_project(env, tmp_path / "2026/stack/stack.yaml").spec for env in ("dev", "on")]
+    assert [("2026", "dev"), ("2026-on", "on")] == [(spec.project, spec.env) for spec in names]
+
+
 def test_templates_are_copied_when_asked(tmp_path):
     """Without them the packaged ones are used; with them one's own."""
     start_project(tmp_path / "a", "a")
