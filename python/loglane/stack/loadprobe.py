@@ -97,10 +97,14 @@ def run_probe(
 
     Raises:
         EnvironmentMissing: No image of the stack that has a shell is on the machine.
-        ServiceUnavailable: The container could not write its lines.
+        ServiceUnavailable: Loki does not run, or the container could not write its lines.
     """
     app = ProbeApp(client, spec, uuid.uuid4().hex[:12], load)
     url, tenant = loki_url(spec), tenant_of(spec)
+    if not answers(f"{url}/ready"):
+        raise ServiceUnavailable(
+            f"Loki is not ready at {url}; `loglane up --env {spec.env}` starts it"
+        )
     with LokiClient(url, tenant, timeout_s=_POLL_TIMEOUT_S) as loki, app.running():
         store = Store(loki, app.run, page_size(spec))
         watch = Watch(store, time.time_ns(), lambda: answers(f"{url}/ready"))

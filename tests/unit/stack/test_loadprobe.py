@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -182,3 +183,12 @@ def test_script_writes_every_number_once_when_it_is_told():
         process.send_signal(signal.SIGUSR1)
         lines = [json.loads(line) for line in process.communicate(timeout=30)[0].splitlines()]
     assert [{**first, "seq": number} for number in range(250)] == lines
+
+
+def test_probe_without_loki_says_so_before_anything_is_written():
+    """A stack that does not run is said at once, not after the wait for the last line."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        spec = StackSpec.model_validate({"env": "dev", "ports": {"loki": taken.getsockname()[1]}})
+        with pytest.raises(ServiceUnavailable, match=r"`loglane up --env dev` starts it"):
+            loadprobe.run_probe(object(), spec, probeapp.Load())  # type: ignore[arg-type]
