@@ -33,6 +33,9 @@ USERS = [
     {"name": "both-b", "tenant": "team-b", "may": ["push", "query"]},
     {"name": "flooder", "tenant": "team-b", "may": ["query"]},
     {"name": "changing", "tenant": "team-b", "may": ["query"]},
+    # Words of nginx's own, as names.
+    {"name": "default", "tenant": "team-a", "may": ["query"]},
+    {"name": "include", "tenant": "team-a", "may": ["query"]},
 ]
 # Forms in which a client may try to name another tenant than its own.
 FORGED = {
@@ -75,6 +78,16 @@ CLOSED = [
     ("GET", "/public/..%2fmetrics"),
     ("POST", "/api/datasources/proxy/uid/loglane-loki/loki/api/v1/push"),
     ("POST", "/api/datasources/proxy/1/loki/api/v1/delete"),
+    ("POST", "/api/datasources/proxy/uid/loglane-loki/../../../../loki/api/v1/push"),
+]
+# Paths that Grafana would pass on, made into another path by Loki.
+THROUGH_GRAFANA = [
+    "/%2e%2e/%2e%2e/%2e%2e/%2e%2e/config?x",
+    "/..%2f..%2f..%2f..%2fconfig?x",
+    "/..%2F..%2F..%2F..%2Fflush?x",
+    "/..%252f..%252f..%252f..%252fmetrics?x",
+    "/%252E%252e/%252e%252e/%252e%252e/%252e%252e/config?x",
+    "/.%2e/.%2e/.%2e/.%2e/config?x",
 ]
 
 
@@ -254,6 +267,14 @@ def test_wrong_login_is_refused(entrance, login):
     assert 401 == entrance.ask("POST", PUSH, auth=login, json={"streams": []}).status_code
 
 
+@pytest.mark.parametrize("user", ["default", "include"])
+def test_user_may_have_a_name_that_nginx_knows(entrance, lines, user):
+    """A user named as one of nginx's own words is a user like others, of its own tenant."""
+    found = entrance.lines(user)
+    assert lines["team-a"] in found
+    assert lines["team-b"] not in found
+
+
 def test_password_of_one_user_is_not_anothers(entrance):
     """A right password under another name is a wrong one."""
     login = ("both-b", entrance.login("reader-a")[1])
@@ -275,6 +296,16 @@ def test_rest_of_loki_is_closed(entrance, method, path):
     """Deleting, flushing, configuration and metrics are not reached, by any way of writing them."""
     status = raw(entrance, method, path, [auth_of(entrance, "both-b"), ("Content-Length", "0")])
     assert status in (400, 403, 404)
+
+
+@pytest.mark.parametrize("path", THROUGH_GRAFANA)
+def test_rest_of_loki_is_closed_to_grafanas_users(entrance, path):
+    """Nobody who is logged in to Grafana reaches more of Loki by a path with dots in it."""
+    login = (entrance.project.spec.grafana.admin_user, entrance.secret("grafana_admin_password"))
+    asked = "/api/datasources/uid/loglane-loki/resources/label"
+    headers = [("Authorization", basic(login))]
+    assert 200 == raw(entrance, "GET", f"{asked}/service/values?x", headers)
+    assert 400 == raw(entrance, "GET", f"{asked}{path}", headers)
 
 
 @pytest.mark.parametrize(

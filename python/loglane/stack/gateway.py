@@ -40,7 +40,9 @@ def gateway_url(spec: StackSpec) -> str | None:
 
 def _users(spec: StackSpec) -> list[dict[str, str | None]]:
     users = spec.gateway.users if spec.gateway else ()
-    return [{"name": user.name, "tenant": user.tenant} for user in users]
+    # The backslash says that it is a name: `default` and `include` are words of nginx's own
+    # (https://nginx.org/en/docs/http/ngx_http_map_module.html#map).
+    return [{"key": f"\\{user.name}", "tenant": user.tenant} for user in users]
 
 
 def _tenant_sources(spec: StackSpec) -> list[dict[str, str]]:

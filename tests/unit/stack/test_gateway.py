@@ -55,10 +55,45 @@ def test_tenant_comes_from_the_user_alone(rendered):
     """The map knows each user's tenant, and everybody else has none."""
     text = rendered(tenants=TENANTS, gateway=gateway())[NGINX]
     (body,) = re.findall(r"map \$remote_user \$tenant \{(.*?)\}", text, re.S)
-    assert ['default ""', '"shop" "team-a"', '"desk" "main"'] == [
+    assert ['default ""', '"\\\\shop" "team-a"', '"\\\\desk" "main"'] == [
         line.strip() for line in body.split(";") if line.strip()
     ]
     assert {"$tenant", '""'} == set(re.findall(r"proxy_set_header X-Scope-OrgID (\S+);", text))
+
+
+@pytest.mark.parametrize("name", ["default", "include", "hostnames", "volatile"])
+def test_user_may_have_a_name_that_nginx_knows(rendered, name):
+    """A word of nginx's own is written so that nginx takes it for a name."""
+    user = {"name": name, "tenant": "team-a", "may": ["push"]}
+    text = rendered(tenants=TENANTS, gateway=gateway([user]))[NGINX]
+    assert f'    "\\\\{name}" "team-a";\n' in text
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/api/x/../../config", True),
+        ("/api/x/%2e%2E/config", True),
+        ("/api/x/..%2f..%2Fflush?x", True),
+        ("/api/x/..%252f..%252fmetrics", True),
+        ("/api/x/%25252e%25252e/config", True),
+        ("/api/x/./config", True),
+        ("/api/x/..", True),
+        ("/api/x/..?x", True),
+        ("/api/x/..%3fx", True),
+        ("/loki/api/v1/labels", False),
+        ("/public/build/app.1a2b.js", False),
+        ("/api/x/..a/.b/c../d.", False),
+        ("/api/x?from=../y", False),
+    ],
+)
+def test_path_with_dots_is_refused(rendered, path, refused):
+    """Nobody makes one path for nginx and another one for Grafana or Loki."""
+    text = rendered(gateway=gateway([]))[NGINX]
+    (pattern,) = re.findall(r'map \$request_uri \$has_dots \{\n +default 0;\n +"~\*(.+)" 1;', text)
+    found = re.search(pattern.replace(r"\z", r"\Z"), path, re.IGNORECASE)
+    assert refused == (found is not None)
+    assert "    if ($has_dots) {\n      return 400;\n    }\n" in text
 
 
 def test_every_way_to_loki_checks_the_password_first(rendered):
