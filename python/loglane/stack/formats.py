@@ -41,6 +41,10 @@ _STATUS_LEVEL = (
     '{{ if not .status }}{{ or .level "" }}{{ else if hasPrefix "5" .status }}error'
     '{{ else if hasPrefix "4" .status }}warning{{ else }}info{{ end }}'
 )
+# What Docker makes of a byte that is not UTF-8. Loki's parser of labels takes it for one, and refuses
+# the whole batch, other services' lines too
+# (prometheus: promql/parser/lex.go, `invalid UTF-8 rune`).
+_NOT_UTF8 = r"(\x{FFFD})"
 _ACCESS_METADATA = ("method", "path", "status", "duration_ms")
 _LEVEL_KEYS = ("level", "severity", "lvl", "loglevel", "log_level", "levelname")
 
@@ -103,6 +107,7 @@ def _loglane(spec: StackSpec, numbers: Numbers) -> list[Stage]:
     names = (*spec.app_labels, *spec.structured_metadata)
     return [
         stage("json", {name: name for name in names}),
+        *_readable(spec.app_labels),
         stage("labels", {name: name for name in spec.app_labels}),
         *_metadata(spec.structured_metadata),
         # The package writes these levels already, so its lines only pass the selector.
@@ -121,9 +126,15 @@ def _json(spec: StackSpec, numbers: Numbers) -> list[Stage]:
     return [
         stage("json", {"level": level, **found}),
         *_set_level(level_template(numbers=numbers)),
+        *_readable(others),
         *([stage("labels", {name: name for name in others})] if others else []),
         *_metadata(spec.structured_metadata),
     ]
+
+
+def _readable(names: Iterable[str]) -> list[Stage]:
+    """Put a question mark for what Loki cannot read in a label that a line gives."""
+    return [stage("replace", source=name, expression=_NOT_UTF8, replace="?") for name in names]
 
 
 def _json_aliases(name: str) -> str:

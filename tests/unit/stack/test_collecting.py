@@ -11,6 +11,7 @@ import yaml
 
 from loglane.fields import LEVELS
 from loglane.stack.collecting import alert_log_url, collector_context, source_folder
+from loglane.stack.formats import format_stages
 from loglane.stack.levels import level_names, level_template
 from loglane.stack.pipelines import READER, TENANT, readers
 from loglane.stack.render import render
@@ -147,7 +148,8 @@ def test_level_template_names_every_source():
 def test_default_lines_meet_no_reader():
     """Without foreign formats the pipeline is the contract's own and no helper label is set."""
     kinds = [stage["kind"] for stage in jobs()["containers"]["stages"]]
-    assert ["drop", "json", "labels", "structured_metadata", "match"] == kinds
+    cleaned = ["replace"] * 4
+    assert ["drop", "json", *cleaned, "labels", "structured_metadata", "match"] == kinds
 
 
 def test_readers_group_services_that_are_read_alike():
@@ -233,6 +235,26 @@ def test_lines_of_single_queries_are_dropped_unless_slow(line, dropped):
 def test_source_folder_is_the_narrowest(path, folder):
     """The folder before the first pattern is mounted, never a file, and nothing above it."""
     assert folder == str(source_folder(path))
+
+
+@pytest.mark.parametrize("name", ["loglane", "json"])
+def test_labels_of_a_line_hold_nothing_that_loki_cannot_read(name):
+    """A byte that is not UTF-8 would cost the other lines of its batch; it becomes a `?`."""
+    labels = ("service", "env", "level", "log_category", "zone")
+    stages = format_stages(spec(labels=labels), name)
+    place = {item["kind"]: place for place, item in enumerate(stages)}
+    (given,) = [
+        item["values"] for item in stages if item["kind"] == "labels" and "zone" in item["values"]
+    ]
+    cleaned = {
+        item["settings"]["source"]: item["settings"]
+        for item in stages[: place["labels"]]
+        if item["kind"] == "replace"
+    }
+    assert set(given) == set(cleaned)
+    assert {(r"(\x{FFFD})", "?")} == {
+        (item["expression"], item["replace"]) for item in cleaned.values()
+    }
 
 
 def test_host_sources_are_mounted_once_and_read_only():
