@@ -41,9 +41,8 @@ _STATUS_LEVEL = (
     '{{ if not .status }}{{ or .level "" }}{{ else if hasPrefix "5" .status }}error'
     '{{ else if hasPrefix "4" .status }}warning{{ else }}info{{ end }}'
 )
-# What Docker makes of a byte that is not UTF-8. Loki's parser of labels takes it for one, and refuses
-# the whole batch, other services' lines too
-# (prometheus: promql/parser/lex.go, `invalid UTF-8 rune`).
+# What Docker makes of a byte that is not UTF-8. Loki's parser of labels refuses it, and with it the
+# whole batch, other services' lines too (prometheus: promql/parser/lex.go, `invalid UTF-8 rune`).
 _NOT_UTF8 = r"(\x{FFFD})"
 _ACCESS_METADATA = ("method", "path", "status", "duration_ms")
 _LEVEL_KEYS = ("level", "severity", "lvl", "loglevel", "log_level", "levelname")

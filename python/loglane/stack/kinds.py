@@ -50,6 +50,9 @@ def _label_name(value: str) -> str:
         raise ValueError("not a name that Loki takes; use letters, digits and underscores")
     if value.startswith("__"):
         raise ValueError("names that begin with two underscores are reserved by Loki")
+    if value.startswith("loglane_"):
+        # loglane_tenant says whose a line is: a line must not.
+        raise ValueError("names that begin with loglane_ are the collector's own")
     return value
 
 
@@ -89,7 +92,8 @@ def _selector(value: str) -> str:
 
 def _text(value: str) -> str:
     # str.isprintable leaves out the characters that YAML takes for line breaks (U+0085, U+2028).
-    if not 1 <= len(value) <= 64 or not value.isprintable():
+    # U+FFFD is what Loki's parser of labels takes for broken text.
+    if not 1 <= len(value) <= 64 or not value.isprintable() or "\ufffd" in value:
         raise ValueError("use 1 to 64 printable characters on one line")
     return value
 

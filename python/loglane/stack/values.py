@@ -21,6 +21,20 @@ _RE2_PARTS = re.compile(
     re.DOTALL,
 )
 
+# The parts of its syntax; what begins a part and is none of them is not closed.
+_RE2_SYNTAX = re.compile(
+    r"(?P<quoted>\\Q.*?(?:\\E|\Z))"
+    r"|(?P<escape>\\(?:[afnrtvdDsSwWbBAz]|[0-7]{1,3}|[pP](?:[A-Z]|\{\^?\w+\})"
+    r"|x(?:[0-9A-Fa-f]{2}|\{[0-9A-Fa-f]+\})|[\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e ]))"
+    r"|(?P<set>\[\^?(?:\[:\^?[a-z]+:\]|\\.|[^\\])(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\])"
+    r"|(?P<flags>\(\?[imsU]*(?:-[imsU]+)?\))"
+    r"|(?P<open>\((?:\?(?:P?<\w+>|[imsU]*(?:-[imsU]+)?:)|(?!\?)))"
+    r"|(?P<close>\))|(?P<either>\|)"
+    r"|(?P<repeat>(?:[*+?]|\{\d+(?:,\d*)?\})\??)"
+    r"|(?P<one>[^\\\[(])",
+    re.ASCII | re.DOTALL,
+)
+
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\abfnrtv])*"'
 _MATCHER = re.compile(rf"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*({_STRING})\s*(,|\}}\s*\Z)")
 
@@ -128,3 +142,26 @@ def require_re2(value: str) -> None:
             raise ValueError(f"{value!r} is no regular expression of Loki's: {part[0]!r}")
         if any(count > 1000 for count in repeats):
             raise ValueError(f"{value!r} repeats more than 1000 times: {part[0]!r}")
+        if repeats != sorted(repeats):
+            raise ValueError(f"{value!r} repeats more often than its limit: {part[0]!r}")
+    flaw = _syntax_flaw(value)
+    if flaw is not None:
+        raise ValueError(f"{value!r} is no regular expression: {flaw}")
+
+
+def _syntax_flaw(value: str) -> str | None:
+    """Say what is not closed, or has nothing to repeat; the rest is Loki's to judge."""
+    position, depth, before = 0, 0, "open"
+    while position < len(value):
+        part = _RE2_SYNTAX.match(value, position)
+        if part is None:
+            return f"{value[position : position + 8]!r} is not closed, or is no escape"
+        kind = part.lastgroup or ""
+        if kind == "repeat" and before in ("open", "either", "repeat"):
+            return f"{part[0]!r} has nothing to repeat"
+        depth += {"open": 1, "close": -1}.get(kind, 0)
+        if depth < 0:
+            return "')' closes nothing"
+        before = before if kind == "flags" and before != "repeat" else kind
+        position = part.end()
+    return "'(' is not closed" if depth else None

@@ -318,3 +318,31 @@ def test_host_files_may_not_need_all_of_the_host(path):
     """A pattern whose folder is the root would show the collector everything."""
     with pytest.raises(ValueError, match="the whole host would be mounted"):
         spec(sources={"files": ({"path": path, "service": "web"},)})
+
+
+@pytest.mark.parametrize("path", ["/", "/*"])
+def test_journal_may_not_need_all_of_the_host(path):
+    """A journal in the root would show the collector everything."""
+    with pytest.raises(ValueError, match="the whole host would be mounted"):
+        spec(sources={"journal": {"path": path}})
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"files": ({"path": "/var/run/*", "service": "web"},)},
+        {"files": ({"path": "/run/web.log", "service": "web"},)},
+        {"journal": {"path": "/run"}},
+    ],
+    ids=["var-run", "run", "journal"],
+)
+def test_sources_may_not_bring_dockers_socket_along(sources):
+    """With a proxy before it, no mounted folder may be a way around."""
+    with pytest.raises(ValueError, match="Docker's socket lies there too"):
+        spec(sources=sources, docker={"proxy": True})
+
+
+@pytest.mark.parametrize("path", ["/run/log/journal", "/var/log/journal"])
+def test_journal_may_be_where_systemd_keeps_it(path):
+    """Both places of the journal are taken."""
+    assert path == spec(sources={"journal": {"path": path}}).sources.journal.path

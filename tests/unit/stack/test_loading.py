@@ -195,6 +195,52 @@ BAD = {
         "retention.streams[0].selector",
         "not a stream selector",
     ),
+    "drop-bracket": (
+        "services: {a: {drop: ['(']}}",
+        "services.a.drop[0]",
+        "is not closed",
+    ),
+    "drop-set": (
+        "services: {a: {drop: ['[a']}}",
+        "services.a.drop[0]",
+        "is not closed",
+    ),
+    "drop-star": (
+        "services: {a: {drop: ['*']}}",
+        "services.a.drop[0]",
+        "nothing to repeat",
+    ),
+    "drop-twice": (
+        "services: {a: {drop: ['a**']}}",
+        "services.a.drop[0]",
+        "nothing to repeat",
+    ),
+    "drop-close": (
+        "services: {a: {drop: ['a)']}}",
+        "services.a.drop[0]",
+        "closes nothing",
+    ),
+    "drop-backslash": (
+        "services: {a: {drop: ['a\\']}}",
+        "services.a.drop[0]",
+        "is not closed",
+    ),
+    "drop-order": (
+        "services: {a: {drop: ['a{3,2}']}}",
+        "services.a.drop[0]",
+        "more often than its limit",
+    ),
+    "label-own": ("labels: [service, env, level, loglane_tenant]", "labels[3]", "collector's own"),
+    "service-label-own": (
+        "services: {a: {labels: {loglane_tenant: b}}}",
+        "services.a.labels.loglane_tenant",
+        "collector's own",
+    ),
+    "service-label-broken": (
+        "services: {a: {labels: {team: 'x\ufffd'}}}",
+        "services.a.labels.team",
+        "printable",
+    ),
     "selector-label": (
         "retention: {streams: [{selector: '{nope=\"x\"}', period: 7d}]}",
         "retention.streams[0].selector",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from loglane.fields import MAX_LABELS
@@ -164,7 +165,26 @@ def _sources(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, path in enumerate(paths):
         if path in paths[:index]:
             yield ("sources", "files", index, "path"), f"{path!r} is listed twice"
-        first, _, rest = path.removeprefix("/").partition("/")
-        if not rest or "*" in first:
-            message = f"{path!r}: the whole host would be mounted; name a folder, as in /var/log/"
-            yield ("sources", "files", index, "path"), message
+        yield from _mounted(spec, path, ("sources", "files", index, "path"))
+    if spec.sources.journal is not None:
+        path = spec.sources.journal.path
+        yield from _mounted(spec, f"{path.rstrip('/')}/*", ("sources", "journal", "path"))
+
+
+def _mounted(
+    spec: StackSpec, path: str, key: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    first, _, rest = path.removeprefix("/").partition("/")
+    if not rest or "*" in first:
+        message = f"{path!r}: the whole host would be mounted; name a folder, as in /var/log/"
+        yield key, message
+    elif _real(spec.docker.socket).is_relative_to(_real(path.partition("*")[0].rpartition("/")[0])):
+        yield (
+            key,
+            f"{path!r}: Docker's socket lies there too, and whoever reaches it owns the machine",
+        )
+
+
+def _real(path: str) -> PurePosixPath:
+    # A link on every Linux.
+    return PurePosixPath(f"{path}/".replace("/var/run/", "/run/", 1))
