@@ -79,12 +79,18 @@ BREAKS = {
     "root users": {
         "by number": of("grafana", user="0:0"),
         "by name": of("loki", user="root"),
+        "by more noughts": of("grafana", user="00:0"),
+        "by its image": of("grafana", user=None),
     },
     "read-only root": {"gone": of("loki", read_only=None), "off": of("loki", read_only=False)},
     "nothing of the host": {
         "privileged": of("promtail", privileged=True),
         "network": of("loki", network_mode="host"),
         "processes": of("loki", pid="host"),
+        "another's network": of("grafana", network_mode="service:loki"),
+        "another's processes": of("grafana", pid="container:promtail"),
+        "another's volumes": of("grafana", volumes_from=["promtail"]),
+        "another's groups": of("grafana", group_add=["docker"]),
         "devices": of("loki", devices=["/dev/sda"]),
         "unconfined": of("loki", security_opt=["no-new-privileges:true", "seccomp:unconfined"]),
     },
@@ -128,10 +134,22 @@ BREAKS = {
     "Docker's socket": {
         "for grafana": mount("grafana", "/var/run/docker.sock:/var/run/docker.sock:ro"),
         "writable": mount("promtail", "/run/docker.sock:/run/docker.sock"),
+        "its folder": mount("grafana", "/var/run/:/x:ro"),
+        "under another name": mount("grafana", "/srv/docker:/var/run/docker.sock:ro"),
+        "the whole host": mount("grafana", "/:/host:ro"),
     },
     "folders of the host": {
         "writable": mount("loki", "/etc:/host"),
         "every secret": mount("grafana", "./stack/secrets:/all:ro"),
+        "every secret, from above": mount("grafana", "./stack/:/all:ro"),
+        "one secret": mount("grafana", "./stack/secrets/gateway_ca.key:/key:ro"),
+        "another's secrets": mount("promtail", "grafana-secrets:/all:ro"),
+        "as a volume": (
+            COMPOSE,
+            lambda compose: compose["volumes"].update(
+                {"loki-data": {"driver_opts": {"type": "none", "o": "bind", "device": "/"}}}
+            ),
+        ),
     },
     "no secret values": {
         "a password": environment("GF_DATABASE_PASSWORD", "hunter2"),
@@ -139,7 +157,7 @@ BREAKS = {
         "in an address": environment("GF_DATABASE_URL", "mysql://user:hunter2@db/grafana"),
         "a datasource": (
             DATASOURCES,
-            lambda file: file["datasources"][0].update(secureJsonData={"basicAuthPassword": "x"}),
+            lambda file: file["datasources"][0]["secureJsonData"].update(basicAuthPassword="x"),
         ),
         "a key of S3": (
             LOKI,
@@ -151,6 +169,12 @@ BREAKS = {
         "gone": environment("GF_USERS_ALLOW_SIGN_UP", None),
     },
     "Grafana: no anonymous": {"on": environment("GF_AUTH_ANONYMOUS_ENABLED", "true")},
+    "Grafana: no other door": {
+        "a proxy's word": environment("GF_AUTH_PROXY_ENABLED", "true"),
+        "guessing": environment("GF_SECURITY_DISABLE_BRUTE_FORCE_LOGIN_PROTECTION", "true"),
+        "an argument": of("grafana", command=["cfg:auth.anonymous.enabled=true"]),
+        "a file": of("grafana", env_file=["more.env"]),
+    },
     "Grafana: nothing sent": {
         "reports": environment("GF_ANALYTICS_REPORTING_ENABLED", "true"),
         "updates": environment("GF_ANALYTICS_CHECK_FOR_UPDATES", None),
@@ -158,6 +182,9 @@ BREAKS = {
     "Grafana: password": {
         "not by file": environment("GF_SECURITY_ADMIN_PASSWORD__FILE", None),
         "from elsewhere": environment("GF_SECURITY_ADMIN_PASSWORD__FILE", "/tmp/x"),
+    },
+    "Loki: config alone": {
+        "a flag": of("loki", command=["-config.file=/etc/loki/loki.yaml", "-auth.enabled=false"]),
     },
     "Loki: nothing sent": {"on": loki("analytics", reporting_enabled=True)},
     "Loki: retention is on": {
@@ -169,18 +196,78 @@ BREAKS = {
     "Loki: tenants apart": {
         "one tenant": (LOKI, lambda config: config.update(auth_enabled=False)),
         "no overrides": (LOKI, lambda config: config.pop("runtime_config")),
+        "a datasource of all": (
+            DATASOURCES,
+            lambda file: file["datasources"][1].pop("secureJsonData"),
+        ),
+        "another's datasource": (
+            DATASOURCES,
+            lambda file: file["datasources"][1].update(
+                secureJsonData=file["datasources"][2]["secureJsonData"]
+            ),
+        ),
     },
     "Loki: WAL on a volume": {
         "off": loki("ingester", wal={"enabled": False, "dir": "/loki/wal"}),
         "in memory": loki("ingester", wal={"enabled": True, "dir": "/tmp/wal"}),
     },
 }
+NGINX, PROXY = "stack/rendered/gateway/nginx.conf", "stack/rendered/docker-proxy/nginx.conf"
+TENANTS = "Loki: tenants apart"
+# Of configs that are neither YAML nor JSON: the variant, the file, what goes and what comes.
+TEXT_BREAKS = {
+    "gateway: users": {
+        "no password": ("gateway", NGINX, "auth_basic loglane;", "auth_basic off;"),
+        "no users": ("gateway", NGINX, "auth_basic_user_file", "# auth_basic_user_file"),
+        "any method": ("gateway", NGINX, "limit_except POST { deny all; }", ""),
+        "the client's tenant": ("gateway", NGINX, "OrgID $tenant", "OrgID $http_x_scope_orgid"),
+        "a tenant for all": (
+            "gateway",
+            NGINX,
+            '$tenant {\n    default ""',
+            "$tenant {\n    default a",
+        ),
+        "to Grafana": ("gateway", NGINX, 'proxy_set_header X-Scope-OrgID "";', ""),
+        "Grafana's proxy": ("gateway", NGINX, "return 403;", ""),
+        "rest of Loki": ("gateway", NGINX, "^/(loki|otlp|", "^/("),
+        "dots": ("gateway", NGINX, "if ($has_dots)", "if ($is_args)"),
+        "underscores": (
+            "gateway",
+            NGINX,
+            "underscores_in_headers off",
+            "underscores_in_headers on",
+        ),
+    },
+    "Docker's proxy": {
+        "everything": ("alloy", PROXY, "default 0;", "default 1;"),
+        "no refusal": ("alloy", PROXY, "return 403;", "break;"),
+        "writing": ("alloy", PROXY, "~^GET (", "~^(GET|POST) ("),
+    },
+    TENANTS: {
+        "promtail": ("tenants", "stack/rendered/promtail/promtail.yaml", "- tenant:", "- pack:"),
+    },
+}
+TEXT_CASES = [(name, how) for name, breaks in TEXT_BREAKS.items() for how in breaks]
 CASES = [(name, how) for name, breaks in BREAKS.items() for how in breaks]
 
 
 def test_every_security_check_is_broken_here():
     """No check is without a test that sees it fail."""
-    assert [check.name for check in CHECKS] == list(BREAKS)
+    assert [check.name for check in CHECKS] == list({**BREAKS, **TEXT_BREAKS})
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), TEXT_CASES, ids=[f"{name}-{how}" for name, how in TEXT_CASES]
+)
+def test_security_check_fails_alone_when_a_gate_is_open(name, how):
+    """One line changed in a config of nginx or of a collector fails its check, and no other."""
+    env, file, guard, instead = TEXT_BREAKS[name][how]
+    project = open_project(env, SPECS[1])
+    tree = project.render()
+    assert guard in tree[file]
+    tree[file] = tree[file].replace(guard, instead)
+    verdicts = check_security(tree, project.spec.bind_address)
+    assert [name] == [verdict.name for verdict in verdicts if not verdict.passed]
 
 
 @pytest.mark.parametrize(("name", "how"), CASES, ids=[f"{name}-{how}" for name, how in CASES])
@@ -191,6 +278,15 @@ def test_security_check_fails_alone_when_its_guard_is_gone(tenants, name, how):
     change(parsed)
     verdicts = check_security({**tenants, file: yaml.safe_dump(parsed)})
     assert [name] == [verdict.name for verdict in verdicts if not verdict.passed]
+
+
+@pytest.mark.parametrize(("stage", "passed"), [("tenant", True), ("pack", False)])
+def test_security_check_wants_the_tenant_stage_of_alloy(tenants, stage, passed):
+    """Without the stage all lines are the default tenant's, whichever collector reads them."""
+    verdicts = check_security(
+        {**tenants, "stack/rendered/alloy/config.alloy": f"  stage.{stage} {{\n  }}\n"}
+    )
+    assert passed == (TENANTS not in [v.name for v in verdicts if not v.passed])
 
 
 def test_security_check_says_where_and_what(tenants):
@@ -214,7 +310,7 @@ def test_security_checks_let_a_widened_address_be(tenants):
 def test_security_checks_keep_loki_on_this_machine_behind_a_gateway(tenants):
     """With a gateway only the gateway is where the spec says; Loki's own port stays here."""
     compose = yaml.safe_load(tenants[COMPOSE])
-    gateway = {**compose["services"]["grafana"], "ports": ["10.0.0.1:8443:8443"]}
+    gateway = {**compose["services"]["grafana"], "ports": ["10.0.0.1:8443:8443"], "volumes": []}
     compose["services"]["gateway"] = gateway
     tree = {**tenants, COMPOSE: yaml.safe_dump(compose)}
     assert [] == [v.problems for v in check_security(tree, "10.0.0.1") if not v.passed]

@@ -13,13 +13,14 @@ from typing import Any
 from loglane.stack.render import Tree
 from loglane.stack.security.check import Check
 from loglane.stack.security.containers import CONTAINER_CHECKS
+from loglane.stack.security.gates import GATE_CHECKS
 from loglane.stack.security.reach import REACH_CHECKS
 from loglane.stack.security.rendered import Rendered
 from loglane.stack.security.servers import SERVER_CHECKS
 
 __all__ = ["CHECKS", "SecurityVerdict", "check_security"]
 
-CHECKS: tuple[Check, ...] = (*CONTAINER_CHECKS, *REACH_CHECKS, *SERVER_CHECKS)
+CHECKS: tuple[Check, ...] = (*CONTAINER_CHECKS, *REACH_CHECKS, *SERVER_CHECKS, *GATE_CHECKS)
 
 
 @dataclass(frozen=True, slots=True)

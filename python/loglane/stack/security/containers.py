@@ -16,6 +16,10 @@ KNOWN_CAPABILITIES = {
 }
 # Docker's socket, the journal and other containers' files belong to root.
 KNOWN_ROOT = {"secrets", DOCKER_PROXY, *COLLECTORS}
+# Its image has no other user than one of its own.
+_USER_OF_IMAGE = {"loki"}
+# Each gives a container what another one has.
+_SHARED = ("volumes_from", "extends", "group_add")
 _LOG_DRIVERS = ("json-file", "local")
 
 
@@ -42,7 +46,9 @@ def _adds_known_capabilities(rendered: Rendered) -> Iterator[str]:
 def _known_root(rendered: Rendered) -> Iterator[str]:
     for name, service in rendered.services.items():
         user = str(service.get("user", "")).partition(":")[0]
-        if user in ("0", "root") and name not in KNOWN_ROOT:
+        if not user and name not in _USER_OF_IMAGE:
+            yield f"{name}: names no user; that of the image may be root"
+        if (user == "root" or (user and not user.strip("+0"))) and name not in KNOWN_ROOT:
             yield f"{name}: runs as root"
 
 
@@ -57,8 +63,12 @@ def _no_host_access(rendered: Rendered) -> Iterator[str]:
         if service.get("privileged"):
             yield f"{name}: privileged"
         for key in ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup"):
-            if str(service.get(key, "")) == "host":
-                yield f"{name}: {key} is host"
+            shared = str(service.get(key, "")).partition(":")[0]
+            if shared in ("host", "service", "container"):
+                yield f"{name}: {key} is {service[key]}"
+        for key in _SHARED:
+            if service.get(key):
+                yield f"{name}: {key} gives it what others have"
         if service.get("devices"):
             yield f"{name}: has devices of the machine"
         for option in service.get("security_opt", ()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from loglane.stack.layout import SECRETS
@@ -47,13 +48,19 @@ def _docker_socket(rendered: Rendered) -> Iterator[str]:
     proxied = DOCKER_PROXY in rendered.services
     allowed = (DOCKER_PROXY,) if proxied else COLLECTORS
     for name in rendered.services:
-        for source, _, read_only in rendered.mounts(name):
-            if not source.endswith(".sock"):
+        for source, target, read_only in rendered.mounts(name):
+            if not _brings_socket(source, target):
                 continue
             if name not in allowed:
                 yield f"{name}: has {source}"
             elif not read_only:
                 yield f"{name}: {source} is not read-only"
+
+
+def _brings_socket(source: str, target: str) -> bool:
+    # /var/run is a link to /run.
+    folders = ("/", "/run", "/var/run")
+    return source.endswith(".sock") or target.endswith(".sock") or normpath(source) in folders
 
 
 def _host_folders(rendered: Rendered) -> Iterator[str]:
@@ -63,8 +70,20 @@ def _host_folders(rendered: Rendered) -> Iterator[str]:
             writes_secrets = name == "secrets" and source == f"./{SECRETS}"
             if of_host and not read_only and not writes_secrets:
                 yield f"{name}: may write to {source}"
-            if source == f"./{SECRETS}" and name != "secrets":
-                yield f"{name}: sees every secret in {source}"
+            if name != "secrets" and of_host and _near(normpath(source), str(SECRETS)):
+                yield f"{name}: sees secrets in {source}"
+            owner = source.removesuffix("-secrets")
+            if source != owner and name not in ("secrets", owner):
+                yield f"{name}: sees the secrets of {owner}"
+    for name, volume in (rendered.files[COMPOSE].get("volumes") or {}).items():
+        if volume:
+            yield f"volume {name}: may be a folder of the host, or another project's"
+
+
+def _near(path: str, folder: str) -> bool:
+    """Tell whether a path is a folder, in it, or above it."""
+    one, other = PurePosixPath(path), PurePosixPath(folder)
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _no_secrets(rendered: Rendered) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from loglane.stack.layout import RENDERED
@@ -36,6 +37,22 @@ def _admin_password(rendered: Rendered) -> Iterator[str]:
         yield f"grafana: {_PASSWORD} is in the compose file"
 
 
+def _grafana_doors(rendered: Rendered) -> Iterator[str]:
+    for key, value in rendered.environment("grafana").items():
+        other = re.fullmatch(r"GF_AUTH_(?!ANONYMOUS_).*ENABLED", key)
+        if (other or key.endswith("_BRUTE_FORCE_LOGIN_PROTECTION")) and value.lower() != "false":
+            yield f"grafana: {key} is {value}"
+    for key in ("command", "entrypoint", "env_file"):
+        if rendered.services["grafana"].get(key):
+            yield f"grafana: {key} may say otherwise than its environment"
+
+
+def _loki_flags(rendered: Rendered) -> Iterator[str]:
+    for flag in rendered.services["loki"].get("command", ()):
+        if not flag.startswith("-config.file="):
+            yield f"loki: {flag} may say otherwise than its config"
+
+
 def _loki_reports_nothing(rendered: Rendered) -> Iterator[str]:
     if rendered.loki.get("analytics", {}).get("reporting_enabled") is not False:
         yield "loki: analytics.reporting_enabled is not false"
@@ -62,6 +79,32 @@ def _tenants_apart(rendered: Rendered) -> Iterator[str]:
         yield "loki: there are tenants, but auth_enabled is not true: all lines are in one"
     if several and not rendered.loki.get("runtime_config", {}).get("file"):
         yield "loki: there are tenants, but runtime_config names no file with their limits"
+    if several:
+        yield from _tenants_of_lines(rendered)
+        yield from _tenants_of_datasources(rendered)
+
+
+def _tenants_of_lines(rendered: Rendered) -> Iterator[str]:
+    for name, stage in (
+        ("promtail/promtail.yaml", "- tenant:"),
+        ("alloy/config.alloy", "e.tenant {"),
+    ):
+        text = rendered.texts.get(str(RENDERED / name))
+        if text is not None and stage not in text:
+            yield f"{name}: no stage gives a line its tenant: all lines are the default one's"
+
+
+def _tenants_of_datasources(rendered: Rendered) -> Iterator[str]:
+    file = str(RENDERED / "grafana/provisioning/datasources/datasources.yaml")
+    sources = rendered.files.get(file, {}).get("datasources", ())
+    found: list[object] = []
+    for source in (item for item in sources if item.get("type") == "loki"):
+        tenant = source.get("secureJsonData", {}).get("httpHeaderValue1")
+        if not tenant or source.get("jsonData", {}).get("httpHeaderName1") != "X-Scope-OrgID":
+            yield f"datasource {source['name']}: names no tenant"
+        elif tenant in found or not (source.get("isDefault") or source["name"].endswith(tenant)):
+            yield f"datasource {source['name']}: shows tenant {tenant}"
+        found.append(tenant)
 
 
 def _wal(rendered: Rendered) -> Iterator[str]:
@@ -85,8 +128,10 @@ SERVER_CHECKS = (
         "nobody reads without a login",
         _grafana(GF_AUTH_ANONYMOUS_ENABLED="false"),
     ),
+    Check("Grafana: no other door", "its own login, and nothing instead", _grafana_doors),
     Check("Grafana: nothing sent", "no usage figures leave", _grafana(**_NOTHING_SENT)),
     Check("Grafana: password", "generated, by file, never admin", _admin_password),
+    Check("Loki: config alone", "a flag would win over it", _loki_flags),
     Check("Loki: nothing sent", "no usage figures leave", _loki_reports_nothing),
     Check("Loki: retention is on", "what is due is really deleted", _retention),
     Check("Loki: tenants apart", "one cannot read another's lines", _tenants_apart),
