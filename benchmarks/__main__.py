@@ -18,17 +18,20 @@ def main() -> None:
     parser.add_argument(
         "only", nargs="?", choices=("render", "log", "store", "collector"), help="run only this one"
     )
+    parser.add_argument(
+        "--source", choices=collector.SOURCES, help="of `collector`: read only from here"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     arguments = parser.parse_args()
     # What is for people goes to stderr when stdout is for a machine.
     with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
-        results = _run(arguments.only)
+        results = _run(arguments.only, arguments.source)
     if arguments.json:
         print(json.dumps(results, indent=2))
     sys.exit(0 if results["ok"] else 1)
 
 
-def _run(only: str | None) -> dict[str, Any]:
+def _run(only: str | None, source: str | None = None) -> dict[str, Any]:
     print(report.machine_lines(), end="\n\n")
     results: dict[str, Any] = {}
     # Needs Docker and a minute, so it runs only when it is asked for.
@@ -36,7 +39,8 @@ def _run(only: str | None) -> dict[str, Any]:
         return {"ok": (found := store.run())["ok"], "store": found}
     # Needs the collectors' programs and some minutes.
     if only == "collector":
-        return {"ok": (found := collector.run())["ok"], "collector": found}
+        sources = (source,) if source else collector.SOURCES
+        return {"ok": (found := collector.run(sources))["ok"], "collector": found}
     if only != "log":
         results["render"] = {"ok": render.run()}
         print()

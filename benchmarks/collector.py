@@ -1,17 +1,19 @@
 """What the rendered pipeline costs a collector: lines a second and CPU, beside smaller pipelines.
 
-The same file of loglane's lines is read by the same program and pushed to a server that takes
-everything and keeps nothing, so that neither Docker nor Loki sets the pace. The peers, interleaved:
+The same lines of loglane's are read by the same program and pushed to a server that takes
+everything and keeps nothing, so that Loki does not set the pace. Two sources: `docker`, as in a
+rendered stack, from the log of a container that has written them; and `file`, where reading costs
+least and so the pipeline weighs most. The peers, interleaved:
 
-- `labels`: one stage with a static label, the smallest pipeline there is;
+- `labels`: one stage with a static label, after the same rules of discovery;
+- `bare`: the same without any rule (of Docker only; a file has none), the smallest there is;
 - `level`: reads the level of a line, the one label of the contract that only the line knows.
 """
 
 from __future__ import annotations
 
-import copy
 import http.server
-import json
+import os
 import re
 import shutil
 import statistics
@@ -23,116 +25,104 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
+from benchmarks.collector_source import Config, Source, docker_source, file_source
+from loglane.errors import EnvironmentMissing
 
-from loglane.stack.render import render
-from loglane.stack.spec import StackSpec
-
-ROOT = Path(__file__).resolve().parent.parent
 LINES = 200_000
 ROUNDS = 3
 GOAL = 0.8
-PEERS = ("rendered", "labels", "level")
+SOURCES = ("docker", "file")
+COLLECTORS = ("promtail", "alloy")
+_OPENERS = {"docker": docker_source, "file": file_source}
 _TIMEOUT_S = 120.0
 _SENT = {"promtail": "promtail_sent_entries_total", "alloy": "loki_write_sent_entries_total"}
 _CPU = "process_cpu_seconds_total"
-_LABELS = [{"static_labels": {"env": "dev"}}]
-_LEVEL = [{"json": {"expressions": {"level": "level"}}}, {"labels": {"level": "level"}}]
-_ALLOY = {
-    "labels": 'stage.static_labels {\n values = {"env" = "dev"}\n }',
-    "level": 'stage.json {\n expressions = {"level" = "level"}\n }\n'
-    'stage.labels {\n values = {"level" = "level"}\n }',
-}
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """What one run took: lines a second, and microseconds of CPU a line."""
 
     lines_per_s: float
     cpu_us: float
 
 
-@dataclass
-class Sink:
-    """A server of Loki's push API that keeps nothing but the times of the requests."""
+class Sample(NamedTuple):
+    """What a collector has sent and used at one moment."""
 
-    port: int = 0
-    times: list[float] = field(default_factory=list)
+    at_s: float
+    sent: float
+    cpu_s: float
 
 
-def run() -> dict[str, Any]:
-    """Print a table for each collector that is on this machine.
+def run(sources: tuple[str, ...] = SOURCES) -> dict[str, Any]:
+    """Print a table for each source and each collector that is on this machine.
 
     Returns:
-        The medians by collector and pipeline; `ok` is false when a goal is missed.
+        The medians by source, collector and pipeline; `ok` is false when a goal is missed.
     """
     results: dict[str, Any] = {"ok": True, "lines": LINES, "rounds": ROUNDS}
-    for collector in _SENT:
-        binary = shutil.which(collector)
-        if binary is None:
-            print(f"collector, {collector}: skipped, there is no `{collector}` on PATH")
+    found = {name: shutil.which(name) for name in COLLECTORS}
+    for name in sources:
+        try:
+            with _OPENERS[name](LINES) as source:
+                costs = _costs(source, found)
+        except EnvironmentMissing as error:
+            print(f"collector, source {name}: skipped. {error}")
             continue
-        with tempfile.TemporaryDirectory(prefix="loglane-bench-") as folder:
-            costs = _rounds(binary, collector, Path(folder))
-        results[collector] = costs
-        results["ok"] &= _report(collector, costs)
+        results[name] = costs
+        for collector, peers in costs.items():
+            results["ok"] &= _report(f"{collector} from {name}", peers)
     return results
 
 
-def _rounds(binary: str, collector: str, folder: Path) -> dict[str, dict[str, float]]:
-    source = folder / "logs" / "lines.log"
-    source.parent.mkdir()
-    _write_lines(source)
-    found: dict[str, list[Cost]] = {peer: [] for peer in PEERS}
+def _costs(source: Source, binaries: dict[str, str | None]) -> dict[str, dict[str, Cost]]:
+    costs = {}
+    for collector, binary in binaries.items():
+        if binary is None:
+            print(f"collector, {collector}: skipped, there is no `{collector}` on PATH")
+            continue
+        costs[collector] = _rounds(binary, source.config(collector), source.peers)
+    return costs
+
+
+def _rounds(binary: str, config: Config, peers: tuple[str, ...]) -> dict[str, Cost]:
+    found: dict[str, list[Cost]] = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
-        for peer in PEERS:
-            with _sink() as sink:
-                found[peer].append(_measure(binary, collector, peer, folder, sink))
+        for peer in peers:
+            with _sink() as port:
+                found[peer].append(_measure(binary, config, peer, port))
     return {
-        peer: {
-            "lines_per_s": statistics.median(cost.lines_per_s for cost in costs),
-            "cpu_us": statistics.median(cost.cpu_us for cost in costs),
-        }
+        peer: Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
         for peer, costs in found.items()
     }
 
 
-def _report(collector: str, costs: dict[str, dict[str, float]]) -> bool:
+def _report(title: str, costs: dict[str, Cost]) -> bool:
     ours = costs["rendered"]
-    print(f"collector, {collector}, {LINES} lines, median of {ROUNDS}:")
+    print(f"{title}, {LINES} lines, median of {ROUNDS}:")
     for peer, cost in costs.items():
         print(
-            f"  {peer:9} {cost['lines_per_s']:8.0f} lines/s  {cost['cpu_us']:6.1f} us CPU a line"
-            f"  rendered is {ours['lines_per_s'] / cost['lines_per_s']:.2f}x in lines/s, "
-            f"{cost['cpu_us'] / ours['cpu_us']:.2f}x in CPU"
+            f"  {peer:9} {cost.lines_per_s:8.0f} lines/s  {cost.cpu_us:6.1f} us CPU a line"
+            f"  rendered is {ours.lines_per_s / cost.lines_per_s:.2f}x in lines/s, "
+            f"{cost.cpu_us / ours.cpu_us:.2f}x in CPU"
         )
-    ok = ours["lines_per_s"] >= GOAL * costs["labels"]["lines_per_s"]
-    print(f"  to reach {GOAL:g}x of labels: {'yes' if ok else 'NO'}")
-    return ok
+    smallest = costs["labels"]
+    fast = ours.lines_per_s >= GOAL * smallest.lines_per_s
+    cheap = smallest.cpu_us >= GOAL * ours.cpu_us
+    print(f"  {GOAL:g}x of labels: lines/s {_word(fast)}, CPU {_word(cheap)}")
+    return fast and cheap
 
 
-def _write_lines(path: Path) -> None:
-    levels = ("info", "warning", "error")
-    with path.open("w") as file:
-        for number in range(LINES):
-            line = {
-                "timestamp": f"2026-11-22T00:00:00.{number:06d}Z", "level": levels[number % 3],
-                "message": f"order {number} was placed", "logger": "shop.orders",
-                "service": "shop", "env": "dev", "trace_id": f"{number:032x}",
-                "span_id": f"{number:016x}", "request_id": f"req-{number}",
-                "log_category": "orders", "amount": number / 100, "items": 3, "currency": "EUR",
-            }  # fmt: skip
-            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+def _word(reached: bool) -> str:
+    return "yes" if reached else "NO"
 
 
 @contextmanager
-def _sink() -> Iterator[Sink]:
-    sink = Sink()
+def _sink() -> Iterator[int]:
+    """Serve Loki's push API on a port, and keep nothing."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -142,51 +132,63 @@ def _sink() -> Iterator[Sink]:
             self.send_response(204)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            sink.times.append(time.perf_counter())
 
         def log_message(self, *arguments: Any) -> None:
             """Stay quiet: the table is the output."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sink.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield sink
+        yield server.server_address[1]
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def _measure(binary: str, collector: str, peer: str, folder: Path, sink: Sink) -> Cost:
-    with tempfile.TemporaryDirectory(dir=folder) as run_folder:
-        state = Path(run_folder)
+def _measure(binary: str, config: Config, peer: str, sink: int) -> Cost:
+    with tempfile.TemporaryDirectory(prefix="loglane-bench-") as name:
+        state = Path(name)
         port = _free_port()
-        make = _promtail if collector == "promtail" else _alloy
-        command = [binary, *make(peer, folder / "logs", state, sink.port, port)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [binary, *config.arguments(peer, state, sink, port)]
+        log = state / "log"
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ)
         try:
-            cpu_s = _wait_for_all(collector, port, process)
+            first, last = _first_and_last(config.collector, port, process, log)
         finally:
             process.terminate()
             process.wait()
-    took = sink.times[-1] - sink.times[0]
-    return Cost(LINES / took, cpu_s / LINES * 1e6)
+    # The start of the program is left out: it is the same for every pipeline.
+    sent = last.sent - first.sent
+    return Cost(sent / (last.at_s - first.at_s), (last.cpu_s - first.cpu_s) / sent * 1e6)
 
 
-def _wait_for_all(collector: str, port: int, process: subprocess.Popen[bytes]) -> float:
+def _first_and_last(
+    collector: str, port: int, process: subprocess.Popen[bytes], log: Path
+) -> tuple[Sample, Sample]:
+    first = None
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.1)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
-        except (urllib.error.URLError, ConnectionError):
+        time.sleep(0.05)
+        sample = _sample(collector, port)
+        if sample is None or sample.sent == 0:
             continue
-        if _value(text, _SENT[collector]) >= LINES:
-            return _value(text, _CPU)
-    raise SystemExit(f"{collector} did not send {LINES} lines in {_TIMEOUT_S:g} s")
+        first = first or sample
+        if sample.sent >= LINES:
+            return first, sample
+    said = log.read_text()[-2000:]
+    raise SystemExit(f"{collector} did not send {LINES} lines in {_TIMEOUT_S:g} s. {said}")
+
+
+def _sample(collector: str, port: int) -> Sample | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except (urllib.error.URLError, ConnectionError):
+        return None
+    return Sample(time.perf_counter(), _value(text, _SENT[collector]), _value(text, _CPU))
 
 
 def _value(metrics: str, name: str) -> float:
@@ -196,44 +198,3 @@ def _value(metrics: str, name: str) -> float:
 def _free_port() -> int:
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         return int(server.server_address[1])
-
-
-def _rendered(collector: str, logs: Path) -> str:
-    # The rendered job of host files: its pipeline is that of the containers, without Docker.
-    sources = {"files": ({"path": "/logs/lines.log", "service": "shop"},)}
-    spec = StackSpec.model_validate({"env": "dev", "collector": collector, "sources": sources})
-    name = "promtail.yaml" if collector == "promtail" else "config.alloy"
-    text = render(spec, ROOT / "templates")[f"stack/rendered/{collector}/{name}"]
-    return text.replace("/host/logs/", f"{logs}/")
-
-
-def _promtail(peer: str, logs: Path, state: Path, sink: int, port: int) -> list[str]:
-    config = copy.deepcopy(yaml.safe_load(_rendered("promtail", logs)))
-    config["server"] |= {"http_listen_port": port, "http_listen_address": "127.0.0.1"}
-    config["positions"]["filename"] = str(state / "positions.yaml")
-    config["clients"][0]["url"] = f"http://127.0.0.1:{sink}/loki/api/v1/push"
-    (job,) = [job for job in config["scrape_configs"] if job["job_name"] == "files"]
-    if peer != "rendered":
-        job["pipeline_stages"] = _LABELS if peer == "labels" else _LEVEL
-    config["scrape_configs"] = [job]
-    file = state / "promtail.yaml"
-    file.write_text(yaml.safe_dump(config, sort_keys=False))
-    return [f"-config.file={file}"]
-
-
-def _alloy(peer: str, logs: Path, state: Path, sink: int, port: int) -> list[str]:
-    blocks = re.findall(r"(?ms)^[a-z][^\n]*\{\n.*?^\}\n", _rendered("alloy", logs))
-    wanted = ("logging", "loki.write", 'local.file_match "files"', 'loki.source.file "files"')
-    text = "\n".join(block for block in blocks if block.startswith(wanted))
-    stages = next(block for block in blocks if block.startswith('loki.process "files"'))
-    if peer != "rendered":
-        receiver = "forward_to = [loki.write.loki.receiver]"
-        stages = f'loki.process "files" {{\n{receiver}\n{_ALLOY[peer]}\n}}\n'
-    text = re.sub(r"(?m)^  legacy_positions_file.*$", "", text + "\n" + stages)
-    text = text.replace("http://loki:3100", f"http://127.0.0.1:{sink}")
-    file = state / "config.alloy"
-    file.write_text(text)
-    return [
-        "run", f"--server.http.listen-addr=127.0.0.1:{port}", f"--storage.path={state}/data",
-        "--disable-reporting", str(file),
-    ]  # fmt: skip
