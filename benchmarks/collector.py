@@ -38,6 +38,8 @@ SOURCES = ("docker", "file")
 COLLECTORS = ("promtail", "alloy")
 _OPENERS = {"docker": docker_source, "file": file_source}
 _TIMEOUT_S = 120.0
+# The answer costs a collector some CPU itself.
+_SAMPLE_S = 0.4
 _SENT = {"promtail": "promtail_sent_entries_total", "alloy": "loki_write_sent_entries_total"}
 _CPU = "process_cpu_seconds_total"
 
@@ -154,7 +156,8 @@ def _measure(binary: str, config: Config, peer: str, sink: int) -> Cost:
         command = [binary, *config.arguments(peer, state, sink, port)]
         log = state / "log"
         with log.open("w") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ)
+            environment = os.environ | config.environment
+            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         try:
             first, last = _first_and_last(config.collector, port, process, log)
         finally:
@@ -168,16 +171,17 @@ def _measure(binary: str, config: Config, peer: str, sink: int) -> Cost:
 def _first_and_last(
     collector: str, port: int, process: subprocess.Popen[bytes], log: Path
 ) -> tuple[Sample, Sample]:
-    first = None
+    """Take the first moment with lines and the last before the end, however late that is seen."""
+    found: list[Sample] = []
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.05)
+        time.sleep(_SAMPLE_S)
         sample = _sample(collector, port)
         if sample is None or sample.sent == 0:
             continue
-        first = first or sample
-        if sample.sent >= LINES:
-            return first, sample
+        if sample.sent >= LINES and len(found) > 1:
+            return found[0], found[-1]
+        found.append(sample)
     said = log.read_text()[-2000:]
     raise SystemExit(f"{collector} did not send {LINES} lines in {_TIMEOUT_S:g} s. {said}")
 

@@ -44,6 +44,7 @@ class Config:
     collector: str
     text: str
     job: str
+    environment: dict[str, str]
 
     def arguments(self, peer: str, state: Path, sink: int, port: int) -> list[str]:
         """Write the peer's configuration; return the arguments that start the collector.
@@ -111,8 +112,10 @@ class Source:
         """Render the configuration of a collector that reads this source."""
         spec = StackSpec.model_validate({"env": "dev", "collector": collector, **self.spec})
         name = "promtail.yaml" if collector == "promtail" else "config.alloy"
-        text = render(spec, ROOT / "templates")[f"stack/rendered/{collector}/{name}"]
-        return Config(collector, text.replace(*self.replaced), self.job)
+        tree = render(spec, ROOT / "templates")
+        text = tree[f"stack/rendered/{collector}/{name}"].replace(*self.replaced)
+        service = yaml.safe_load(tree["docker-compose.yml"])["services"][collector]
+        return Config(collector, text, self.job, service.get("environment", {}))
 
 
 @contextmanager

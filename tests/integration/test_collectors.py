@@ -94,6 +94,23 @@ CASES = (
             as_is(None, "plain text"),
         ),
     ),
+    Case(
+        "shapes",
+        lines := (
+            json.dumps({"trace_id": TRACE, "z": {"level": "error"}, "level": "info"}),
+            '{ "message" : "said \\",\\"level\\":\\"error\\"" ,\t"level" : "info" }',
+            json.dumps({"a": {"trace_id": "not this"}, "b": [{"user_id": 1}], "level": "info"}),
+            json.dumps({"level": "info", "message": "x" * 40_000, "request_id": "at the end"}),
+            '{"level":"error","trace_id":"cut off',
+        ),
+        (
+            as_is("info", lines[0], trace_id=TRACE),
+            as_is("info", lines[1]),
+            as_is("info", lines[2]),
+            as_is("info", lines[3], request_id="at the end"),
+            as_is(None, lines[4]),
+        ),
+    ),
     Case("numbers", *PYTHON),
     Case("python-json", *PYTHON, read={"format": "json"}),
     Case("pino-json", *PINO, read={"format": "json", "level_numbers": "pino"}),

@@ -208,6 +208,22 @@ def test_stacks_own_containers_are_a_job_of_their_own():
 
 
 @pytest.mark.parametrize(
+    ("compose_service", "name", "service"),
+    [("orders", "/shop-orders-1", "orders"), ("", "/alone", "alone")],
+    ids=["of compose", "by itself"],
+)
+def test_service_is_composes_or_the_containers_name(compose_service, name, service):
+    """One rule takes the service of compose, and the container's name where there is none."""
+    rules = jobs()["containers"]["rules"]
+    (rule,) = [rule for rule in rules if rule["target_label"] == "service"]
+    # Prometheus joins the sources with a semicolon and anchors the expression.
+    found = re.fullmatch(rule["regex"], f"{compose_service};{name}")
+    assert found is not None
+    assert "$1$2" == rule["replacement"]
+    assert service == "".join(group or "" for group in found.groups())
+
+
+@pytest.mark.parametrize(
     ("line", "dropped"),
     [
         ('caller=metrics.go:1 component=x latency=fast query="a"', True),
