@@ -82,8 +82,7 @@ def _disk_budget(spec: StackSpec) -> Iterator[AlertRule]:
         than=days,
         # No line arrives at all, so none fills the disk.
         no_data="OK",
-        summary=f"{spec.disk_budget} hold {measured()} days of lines, "
-        f"{days:g} are kept",
+        summary=f"{spec.disk_budget} hold {measured()} days of lines, {days:g} are kept",
         description="At today's rate the store outgrows disk_budget before the oldest lines are "
         "deleted. Keep less (retention, drop rules), or give it more room.",
         link=dashboard(spec, "volume"),
