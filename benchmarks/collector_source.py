@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,29 @@ _STAGES: dict[str, list[dict[str, Any]]] = {
     "bare": _LABELS,
     "level": [{"json": {"expressions": {"level": "level"}}}, {"labels": {"level": "level"}}],
 }
+_CONTRACT = StackSpec(env="dev")
+_ALL = {name: name for name in (*_CONTRACT.app_labels, *_CONTRACT.structured_metadata)}
+_STAGES["contract"] = [
+    {"json": {"expressions": _ALL}},
+    {"labels": {name: name for name in _CONTRACT.app_labels}},
+    {"structured_metadata": {name: name for name in _CONTRACT.structured_metadata}},
+]
+
+
+def _alloy_map(names: Iterable[str]) -> str:
+    return "{" + ", ".join(f'"{name}" = "{name}"' for name in names) + "}"
+
+
 _ALLOY_LABELS = 'stage.static_labels {\n values = {"env" = "dev"}\n }'
 _ALLOY_STAGES = {
     "labels": _ALLOY_LABELS,
     "bare": _ALLOY_LABELS,
     "level": 'stage.json {\n expressions = {"level" = "level"}\n }\n'
     'stage.labels {\n values = {"level" = "level"}\n }',
+    "contract": f"stage.json {{\n expressions = {_alloy_map(_ALL)}\n }}\n"
+    f"stage.labels {{\n values = {_alloy_map(_CONTRACT.app_labels)}\n }}\n"
+    "stage.structured_metadata {\n"
+    f" values = {_alloy_map(_CONTRACT.structured_metadata)}\n }}",
 }
 
 
@@ -124,7 +141,7 @@ def file_source(lines: int) -> Iterator[Source]:
     with tempfile.TemporaryDirectory(prefix="loglane-bench-") as folder:
         _write_lines(Path(folder) / "lines.log", lines)
         files = ({"path": "/logs/lines.log", "service": "shop"},)
-        peers = ("rendered", "labels", "level")
+        peers = ("rendered", "contract", "labels", "level")
         yield Source("files", peers, {"sources": {"files": files}}, ("/host/logs", folder))
 
 
@@ -157,7 +174,7 @@ def docker_source(lines: int) -> Iterator[Source]:
         )
         try:
             _wait_until_written(container, lines)
-            peers = ("rendered", "labels", "bare", "level")
+            peers = ("rendered", "contract", "labels", "bare", "level")
             yield Source("containers", peers, {"apps": {"label": f"loglane.bench={name}"}})
         finally:
             container.remove(force=True)
