@@ -19,7 +19,7 @@ def gateway_context(spec: StackSpec) -> dict[str, Any]:
     return {
         "tenant_sources": _tenant_sources(spec),
         "all_tenants": "|".join(spec.tenant_names) if spec.tenants else None,
-        "gateway_root_url": f"{url}/" if url else None,
+        "grafana_root_url": f"{url or _direct_url(spec)}/",
         "gateway_workers": math.ceil(spec.resources.gateway.cpus),
         "gateway_users": _users(spec),
         "may_push": bool(users_who(spec, "push")),
@@ -36,6 +36,13 @@ def gateway_url(spec: StackSpec) -> str | None:
     name = spec.gateway.tls.names[0]
     host = f"[{name}]" if ":" in name else name
     return f"{scheme}://{host}:{spec.ports.gateway}"
+
+
+def _direct_url(spec: StackSpec) -> str:
+    address, port = spec.published["grafana"]
+    # Everywhere is no place to go to; nobody but who wrote the spec knows the machine's name.
+    name = "localhost" if address in ("0.0.0.0", "::") else address  # noqa: S104 - compared
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _users(spec: StackSpec) -> list[dict[str, str | None]]:

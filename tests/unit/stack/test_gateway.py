@@ -259,3 +259,25 @@ def test_names_that_collide_are_refused(keys, message):
     """Each would make one thing take another's place."""
     with pytest.raises(ValueError, match=re.escape(message)):
         StackSpec.model_validate_json(json.dumps({"env": "dev", **keys}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"ports": {"grafana": 13000}}, "http://127.0.0.1:13000/"),
+        ({"bind_address": "0.0.0.0"}, "http://localhost:3000/"),  # noqa: S104
+        ({"bind_address": "::1"}, "http://[::1]:3000/"),
+        ({"gateway": {"tls": {"names": ["logs.test"]}}}, "https://logs.test:8443/"),
+    ],
+    ids=["port", "everywhere", "v6", "gateway"],
+)
+def test_links_of_alerts_begin_with_the_address_that_is_published(rendered, keys, expected):
+    """Grafana knows its port inside the container only."""
+    compose = yaml.safe_load(rendered(**keys)["docker-compose.yml"])
+    assert expected == compose["services"]["grafana"]["environment"]["GF_SERVER_ROOT_URL"]
+
+
+def test_tls_takes_off_without_quotes():
+    """YAML reads a bare `off`, as the documents write it, as false."""
+    spec = StackSpec.model_validate({"env": "dev", "gateway": yaml.safe_load("tls: {mode: off}")})
+    assert "off" == spec.gateway.tls.mode

@@ -19,6 +19,12 @@ class Tls(Model):
     certificate: HostPath | None = None
     key: HostPath | None = None
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off_without_quotes(cls, mode: object) -> object:
+        # YAML 1.1 reads a bare `off` as false.
+        return "off" if mode is False else mode
+
     @model_validator(mode="after")
     def _files_when_files(self) -> Tls:
         found: Found = []
