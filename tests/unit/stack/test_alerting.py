@@ -315,8 +315,9 @@ def test_disabled_alerts_take_the_policy_away_when_told_to(rendered):
             "Grafana's policy may still use them; add `policy: true`",
         ),
         ({"removed": {"policy": True}}, "set `enabled: false`"),
+        ({"removed": {"contact_points": ("log",)}}, "'log' is always there"),
     ],
-    ids=["interval", "log", "still-there", "used", "policy"],
+    ids=["interval", "log", "still-there", "used", "policy", "log"],
 )
 def test_spec_refuses_what_grafana_could_not_do(alerts, said):
     """Each would stop Grafana, or quietly do something else."""

@@ -202,6 +202,11 @@ class Alerts(Model):
                 for index, name in enumerate(names)
                 if name in present
             ]
+            if kind == "contact_points" and LOG_CONTACT_POINT in names:
+                # Grafana would not start: its policy may use it.
+                index = names.index(LOG_CONTACT_POINT)
+                message = f"{LOG_CONTACT_POINT!r} is always there; take it out of the list"
+                found.append((("removed", kind, index), message))
             if names and not self.enabled and not self.removed.policy:
                 message = "Grafana's policy may still use them; add `policy: true`"
                 found.append((("removed", kind), message))
