@@ -36,7 +36,7 @@ def load_spec(file: Path, env: str) -> StackSpec:
     try:
         spec = StackSpec.model_validate(_tuples(document.data))
     except ValidationError as error:
-        problems += [p for item in error.errors() for p in _translate(item, document)]
+        problems += [p for item in _own_errors(error) for p in _translate(item, document)]
         raise SpecError(_in_file_order(problems)) from None
     if problems:
         raise SpecError(_in_file_order(problems))
@@ -145,6 +145,15 @@ def _in_file_order(problems: list[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0))
 
 
+def _own_errors(error: ValidationError) -> list[Any]:
+    """Leave out what only follows from another error: a list that is short of its wrong items."""
+    return [
+        item
+        for item in error.errors()
+        if item["type"] != "too_short" or len(item["input"]) < item["ctx"]["min_length"]
+    ]
+
+
 def _translate(item: Any, document: Document) -> list[Problem]:
     # A key that is itself wrong is marked by pydantic with a part of its own.
     path: Path_ = tuple(part for part in item["loc"] if part != "[key]")
@@ -180,6 +189,8 @@ def _message(item: Any, path: Path_) -> str:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"{_shown(given)} is not one of: {context['expected']}{hint}"
     wanted = _WANTED.get(kind)
+    if kind == "too_short":
+        wanted = f"at least {context['min_length']} long"
     if wanted is not None:
         return f"{_shown(given)} should be {wanted}"
     text: str = item["msg"]
@@ -200,6 +211,8 @@ _WANTED = {
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a map"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = "a list" if isinstance(value, tuple) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -122,7 +122,7 @@ def _matches_empty(operator: str, value: str) -> bool:
         return (value == "") == (operator == "=")
     require_re2(value)
     try:
-        matches = re.fullmatch(value, "") is not None
+        matches = _by_python(value).fullmatch("") is not None
     except (re.error, OverflowError, RecursionError):
         # RE2 has forms that Python has not; `loglane validate` lets Loki itself decide.
         return False
@@ -133,7 +133,8 @@ def require_re2(value: str) -> None:
     """See that a regular expression has no part that RE2, which is Loki's, refuses.
 
     Raises:
-        ValueError: It has: look-around, a back reference, more than 1000 repeats.
+        ValueError: It has: look-around, a back reference, more than 1000 repeats, a bracket without
+            its other half, a repetition of nothing or of another one.
     """
     for part in _RE2_PARTS.finditer(value):
         repeats = [int(text[:9]) for text in (part["low"], part["high"]) if text]

@@ -75,6 +75,8 @@ def test_overlay_null_deletes_also_where_the_base_has_no_such_map(files):
         '{level=~"a\\\\\\\\1"}',
         '{level=~"debug\\\\z"}',
         '{level=~"(?U)a+"}',
+        '{level=~"[[:alpha:](]+"}',
+        '{level=~"\\\\Q(\\\\E"}',
         '{level=~"(?<a>x)"}',
     ],
 )
@@ -190,6 +192,37 @@ BAD = {
         "retention.streams[0].selector",
         "no regular expression of Loki's",
     ),
+    "selector-bracket": (
+        "retention: {streams: [{selector: '{level=~\"(debug\"}', period: 7d}]}",
+        "retention.streams[0].selector",
+        "missing ), unterminated subpattern, at character 1",
+    ),
+    "drop-bracket": (
+        "services: {proxy: {format: nginx, drop: ['GET /health', 'a)']}}",
+        "services.proxy.drop[1]",
+        "unbalanced parenthesis, at character 2",
+    ),
+    "drop-repeat": (
+        "services: {proxy: {format: nginx, drop: ['*GET']}}",
+        "services.proxy.drop[0]",
+        "nothing to repeat, at character 1",
+    ),
+    "drop-repeat-twice": (
+        "services: {proxy: {format: nginx, drop: ['a**']}}",
+        "services.proxy.drop[0]",
+        "multiple repeat, at character 3",
+    ),
+    "may-nothing": (
+        "gateway: {users: [{name: shop, may: []}]}",
+        "gateway.users[0].may",
+        "a list should be at least 1 long",
+    ),
+    "may-unknown": (
+        "gateway: {users: [{name: shop, may: [delete]}]}",
+        "gateway.users[0].may[0]",
+        "'delete' is not one of: 'push' or 'query'",
+    ),
+    "tls-true": ("gateway: {tls: {mode: on}}", "gateway.tls.mode", "true is not one of"),
     "selector-control": (
         'retention: {streams: [{selector: "{level=\\"\\x7f\\"}", period: 7d}]}',
         "retention.streams[0].selector",
