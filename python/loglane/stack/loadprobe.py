@@ -20,7 +20,7 @@ from loglane.query import Entry, LokiClient
 from loglane.query.client import MAX_ENTRIES
 from loglane.stack.probe import PROBE_SERVICE, answers, loki_url
 from loglane.stack.probeapp import Load, ProbeApp
-from loglane.stack.spec import SINGLE_TENANT, StackSpec
+from loglane.stack.spec import StackSpec
 
 # How often new lines are asked for: the resolution of the latencies, besides the query's own time.
 POLL_S = 0.2
@@ -186,8 +186,7 @@ def latency_of(seconds: Iterable[float], resolution_s: float) -> Latency | None:
 
 def tenant_of(spec: StackSpec) -> str | None:
     """Return the tenant whose lines the probe's are; None when Loki has one only."""
-    tenant = spec.tenant_names[0]
-    return None if tenant == SINGLE_TENANT else tenant
+    return spec.default_tenant if spec.tenants else None
 
 
 def page_size(spec: StackSpec) -> int:

@@ -125,6 +125,8 @@ def test_probe_is_the_default_tenants():
     tenants = {"main": {}, "team-a": {"services": ["orders"]}}
     assert tenant_of(spec_of()) is None
     assert "main" == tenant_of(spec_of(tenants=tenants))
+    kept = {"team-a": {"services": ["orders"]}}
+    assert "fake" == tenant_of(spec_of(tenants=kept, default_tenant="fake"))
 
 
 def test_page_size_is_what_loki_is_told_to_answer():

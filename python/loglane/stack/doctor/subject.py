@@ -76,7 +76,8 @@ def ask(url: str, tenant: str = SINGLE_TENANT, params: dict[str, Any] | None = N
     Raises:
         ServiceUnavailable: There is no answer, or one that is no success.
     """
-    headers = {} if tenant == SINGLE_TENANT else {"X-Scope-OrgID": tenant}
+    # Without tenants Loki takes no notice of it.
+    headers = {"X-Scope-OrgID": tenant}
     try:
         answer = httpx2.get(
             url, params=params, headers=headers, timeout=_TIMEOUT_S, trust_env=False
