@@ -5,8 +5,8 @@ everything and keeps nothing, so that Loki does not set the pace. Two sources: `
 rendered stack, from the log of a container that has written them; and `file`, where reading costs
 least and so the pipeline weighs most. The peers, interleaved:
 
-- `contract`: the smallest pipeline that stores the labels and ids of the contract: the JSON is read,
-  labels and ids are set, and nothing is dropped, matched or made equal;
+- `contract`: the smallest pipeline that stores the contract: the JSON is read, labels and ids are
+  set, and nothing is dropped, matched or made equal;
 - `labels`: one stage with a static label, after the same rules of discovery;
 - `bare`: the same without any rule (of Docker only; a file has none), the smallest there is;
 - `level`: reads the level of a line, the one label of the contract that only the line knows.
