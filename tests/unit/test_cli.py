@@ -87,7 +87,8 @@ def test_wrong_spec_is_plain_data_for_machines(project):
             "file": "stack/environments/dev.yaml",
             "line": 2,
             "path": "project",
-            "message": "7 should be a string; put it in quotes",
+            "message": "7 should be a string; put it in quotes, "
+            "with a unit where it has one, as in '31d'",
         }
     ] == json.loads(done.stdout)["problems"]
 
@@ -131,7 +132,7 @@ def test_without_docker_it_says_what_works_instead(project, command):
     done = loglane(project, *command, DOCKER_HOST="unix:///nowhere/docker.sock")
     assert 1 == done.returncode
     assert "Docker does not answer" in done.stderr
-    assert "make demo" in done.stderr
+    assert "loglane demo" in done.stderr
 
 
 def test_validate_says_what_was_not_there(project):

@@ -21,7 +21,7 @@ from loglane.errors import EnvironmentMissing, LoglaneError
 # `depends_on: condition: service_completed_successfully` and long healthcheck forms as rendered.
 MIN_COMPOSE = (2, 20)
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-_WITHOUT_DOCKER = "Without Docker, `make demo` runs an app and an embedded server instead."
+_WITHOUT_DOCKER = "Without Docker, `loglane demo` runs an app and an embedded server instead."
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,15 @@ def published_ports(client: docker.DockerClient, project: str) -> set[int]:
         for bindings in (item.attrs["NetworkSettings"]["Ports"] or {}).values()
         for binding in bindings or ()
     }
+
+
+def project_folders(client: docker.DockerClient, project: str) -> set[Path]:
+    """Return the folders that a project's containers, stopped ones too, were started from."""
+    found = client.containers.list(
+        all=True, filters={"label": f"com.docker.compose.project={project}"}
+    )
+    folders = {item.labels.get("com.docker.compose.project.working_dir") for item in found}
+    return {Path(folder).resolve() for folder in folders if folder}
 
 
 def last_lines(client: docker.DockerClient, container: str, lines: int = 15) -> str:

@@ -189,6 +189,8 @@ def _message(item: Any, path: Path_) -> str:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"{_shown(given)} is not one of: {context['expected']}{hint}"
     wanted = _WANTED.get(kind)
+    if kind == "string_type" and isinstance(given, (int, float)) and not isinstance(given, bool):
+        wanted = "a string; put it in quotes, with a unit where it has one, as in '31d'"
     if kind == "too_short":
         wanted = f"at least {context['min_length']} long"
     if wanted is not None:

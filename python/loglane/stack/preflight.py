@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
+
 from loglane.errors import EnvironmentMissing
 from loglane.stack import engine
 from loglane.stack.project import Project
@@ -18,7 +20,7 @@ MIN_FREE_BYTES = 3 * 1024**3
 
 
 def preflight(project: Project) -> None:
-    """Check Docker, compose, ports, processors and disk.
+    """Check Docker, compose, the project's name, ports, processors and disk.
 
     Raises:
         EnvironmentMissing: With every failed check and what mends it.
@@ -28,12 +30,24 @@ def preflight(project: Project) -> None:
     machine = engine.machine(client)
     own = engine.published_ports(client, project.spec.project)
     failures = [
+        *folder_failures(client, project),
         *port_failures(project.spec, own),
         *cpu_failures(project.spec, machine.cpus),
         *_disk_failures(machine.data_root, project.out),
     ]
     if failures:
         raise EnvironmentMissing("\n".join(failures))
+
+
+def folder_failures(client: docker.DockerClient, project: Project) -> Iterator[str]:
+    """Say which other folder runs a stack of this name: its containers and data are not ours."""
+    name, env = project.spec.project, project.spec.env
+    for folder in engine.project_folders(client, name) - {project.out.resolve()}:
+        yield (
+            f"a stack named {name} was started from {folder}; give this one a `project` of its own "
+            f"in stack/environments/{env}.yaml, or remove that one first: "
+            f"`docker compose -p {name} down`, which keeps its lines"
+        )
 
 
 def port_failures(spec: StackSpec, own: set[int]) -> Iterator[str]:

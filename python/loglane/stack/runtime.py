@@ -9,11 +9,11 @@ from pathlib import Path
 
 import docker
 
-from loglane.errors import LoglaneError, ServiceUnavailable
+from loglane.errors import EnvironmentMissing, LoglaneError, ServiceUnavailable
 from loglane.stack import engine, probe
 from loglane.stack.gateway import gateway_url
 from loglane.stack.layout import ADMIN_PASSWORD_FILE
-from loglane.stack.preflight import preflight
+from loglane.stack.preflight import folder_failures, preflight
 from loglane.stack.project import Project
 from loglane.stack.reporting import Reporter
 from loglane.stack.rotation import hand_over
@@ -139,9 +139,12 @@ def _is_healthy(client: docker.DockerClient, project: Project, service: str) -> 
 
 def down(project: Project, volumes: bool) -> None:
     """Stop and remove the containers; with `volumes` the stored lines and dashboards too."""
-    engine.connect()
+    client = engine.connect()
     engine.compose_version()
     project.require_rendered()
+    foreign = list(folder_failures(client, project))
+    if foreign:
+        raise EnvironmentMissing("\n".join(foreign))
     engine.compose(
         project.compose_file, ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
     )
