@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ from loglane.stack.pipelines import (
     own_stages,
 )
 from loglane.stack.spec import StackSpec
+from loglane.stack.values import memory_bytes
 
 # The stack's own services carry this Docker label, with the project as its value.
 STACK_LABEL = "loglane.stack"
@@ -52,6 +54,7 @@ def collector_context(spec: StackSpec) -> dict[str, Any]:
         "collecting": {
             "docker_host": f"tcp://{_PROXY}:{_PROXY_PORT}" if spec.docker.proxy else _SOCKET_URL,
             "user": f"{uid}:{uid}",
+            "runtime": _go_runtime(spec),
             # A file of its own for each user: neither could write the other's.
             "positions": f"{_DATA}/positions-{uid}.yaml",
             "storage_flag": f"--storage.path={_DATA}/alloy-{uid}",
@@ -74,6 +77,19 @@ def alert_log_url(spec: StackSpec) -> str:
     """Return where, inside the stack's network, raw text becomes a line of the service `alerts`."""
     paths = {"promtail": "/promtail/api/v1/raw", "alloy": "/loki/api/v1/raw"}
     return f"http://{spec.collector}:{_ALERTS_PORT}{paths[spec.collector]}"
+
+
+def _go_runtime(spec: StackSpec) -> dict[str, str]:
+    """Fit Go's scheduler and collector of garbage to the container's limits.
+
+    Source: https://pkg.go.dev/runtime#hdr-Environment_Variables
+    """
+    limits = getattr(spec.resources, spec.collector)
+    return {
+        "GOMAXPROCS": str(math.ceil(limits.cpus)),
+        "GOGC": "300",
+        "GOMEMLIMIT": f"{memory_bytes(limits.memory) * 3 // 4}B",
+    }
 
 
 def _docker_jobs(spec: StackSpec) -> list[dict[str, Any]]:

@@ -106,7 +106,8 @@ def _loglane(spec: StackSpec, numbers: Numbers) -> list[Stage]:
     names = (*spec.app_labels, *spec.structured_metadata)
     return [
         stage("json", {name: name for name in names}),
-        *_readable(spec.app_labels),
+        # The last stage replaces any level but a known one.
+        *_readable(name for name in spec.app_labels if name != "level"),
         stage("labels", {name: name for name in spec.app_labels}),
         *_metadata(spec.structured_metadata),
         # The package writes these levels already, so its lines only pass the selector.

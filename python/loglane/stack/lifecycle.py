@@ -8,9 +8,8 @@ from loglane.stack.bucket import bucket_rules
 from loglane.stack.overrides import limit_items, retention_items, tenant_overrides
 from loglane.stack.spec import StackSpec
 from loglane.stack.spec.lifecycle import Storage
-from loglane.stack.values import go_duration, hours
+from loglane.stack.values import go_duration, hours, memory_bytes
 
-_UNIT_BYTES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 # Loki's own: a stream that is silent for so long is flushed before its chunk is old.
 _IDLE_HOURS = 0.5
 
@@ -57,4 +56,4 @@ def _phases(spec: StackSpec) -> dict[str, str]:
 
 def _half(memory: str) -> str:
     """Half of a Docker memory size, as Loki's config writes bytes (replay must leave room)."""
-    return f"{int(memory[:-1]) * _UNIT_BYTES[memory[-1]] // 2 // 1024**2}MB"
+    return f"{memory_bytes(memory) // 2 // 1024**2}MB"

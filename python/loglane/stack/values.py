@@ -85,6 +85,11 @@ def size_bytes(size: str) -> int:
     return int(size[:-2]) * {"KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}[size[-2:]]
 
 
+def memory_bytes(size: str) -> int:
+    """Convert a size of Docker such as `512m` to bytes."""
+    return int(size[:-1]) * {"k": 1024, "m": 1024**2, "g": 1024**3}[size[-1]]
+
+
 def parse_selector(selector: str) -> tuple[str, ...]:
     """Return the label names of a stream selector such as `{service="api", level=~"debug|info"}`.
 

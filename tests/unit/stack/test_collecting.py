@@ -148,7 +148,7 @@ def test_level_template_names_every_source():
 def test_default_lines_meet_no_reader():
     """Without foreign formats the pipeline is the contract's own and no helper label is set."""
     kinds = [stage["kind"] for stage in jobs()["containers"]["stages"]]
-    cleaned = ["replace"] * 4
+    cleaned = ["replace"] * 3
     assert ["drop", "json", *cleaned, "labels", "structured_metadata", "match"] == kinds
 
 
@@ -253,6 +253,16 @@ def test_source_folder_is_the_narrowest(path, folder):
     assert folder == str(source_folder(path))
 
 
+@pytest.mark.parametrize("collector", ["promtail", "alloy"])
+def test_collector_runs_go_within_its_limits(root, collector):
+    """It has a thread a CPU that it may use, and collects garbage before the memory is full."""
+    resources = {collector: {"cpus": 1.5, "memory": "400m"}}
+    tree = render(spec(collector=collector, resources=resources), root / "templates")
+    service = yaml.safe_load(tree["docker-compose.yml"])["services"][collector]
+    environment = service["environment"]
+    assert ("2", f"{300 * 1024**2}B") == (environment["GOMAXPROCS"], environment["GOMEMLIMIT"])
+
+
 @pytest.mark.parametrize("name", ["loglane", "json"])
 def test_labels_of_a_line_hold_nothing_that_loki_cannot_read(name):
     """A byte that is not UTF-8 would cost the other lines of its batch; it becomes a `?`."""
@@ -267,7 +277,8 @@ def test_labels_of_a_line_hold_nothing_that_loki_cannot_read(name):
         for item in stages[: place["labels"]]
         if item["kind"] == "replace"
     }
-    assert set(given) == set(cleaned)
+    # A level that is none of ours is replaced as a whole.
+    assert set(given) - {"level"} == set(cleaned)
     assert {(r"(\x{FFFD})", "?")} == {
         (item["expression"], item["replace"]) for item in cleaned.values()
     }
