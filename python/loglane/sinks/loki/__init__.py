@@ -1,1 +1,1 @@
-"""Lines pushed to Loki by a thread of their own."""
+"""Direct push to Loki."""

@@ -201,7 +201,7 @@ class Wal:
 
     def _append(self, records: Sequence[Record]) -> int:
         room = self._max_bytes - self.disk_bytes - HEADER_BYTES
-        size = BLOCK_HEADER_BYTES + sum(RECORD_BYTES + len(record.line) for record in records)
+        size = BLOCK_HEADER_BYTES + sum([RECORD_BYTES + len(line) for _, _, line in records])
         if size > room:
             records = _fitting(records, room)
         if not records:
@@ -262,8 +262,8 @@ class Wal:
 def _fitting(records: Sequence[Record], room: int) -> Sequence[Record]:
     """Return as many of the first records as fit into a block of this size."""
     room -= BLOCK_HEADER_BYTES
-    for count, record in enumerate(records):
-        room -= RECORD_BYTES + len(record.line)
+    for count, (_, _, line) in enumerate(records):
+        room -= RECORD_BYTES + len(line)
         if room < 0:
             return records[:count]
     return records

@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import Enum
+from itertools import accumulate
 from typing import NamedTuple
 from zlib import crc32
 
@@ -65,7 +66,7 @@ def check_header(data: bytes) -> Header:
 def make_block(records: Sequence[Record]) -> bytes:
     """Return the records, at least one, as one block."""
     timestamps, ranks, lines = zip(*records, strict=True)
-    columns = _columns(len(lines)).pack(*timestamps, *map(len, lines), *ranks)
+    columns = struct.pack(_columns(len(lines)), *timestamps, *map(len, lines), *ranks)
     payload = b"".join((columns, *lines))
     head = _BLOCK_HEAD.pack(_BLOCK_MAGIC, len(payload), len(lines))
     return b"".join((head, _CRC.pack(crc32(payload, crc32(head))), payload))
@@ -98,15 +99,13 @@ def search_block(data: bytes, at: int) -> int | None:
 
 def read_block(data: bytes, block: Block) -> list[Record]:
     """Return the records of a block that was found in these bytes."""
-    count, records = block.records, []
-    numbers = _columns(count).unpack_from(data, block.payload)
-    at = block.payload + count * RECORD_BYTES
-    columns = (numbers[:count], numbers[count : 2 * count], numbers[2 * count :])
-    for timestamp_ns, length, rank in zip(*columns, strict=True):
-        records.append(Record(timestamp_ns, rank, data[at : at + length]))
-        at += length
-    return records
+    count = block.records
+    numbers = struct.unpack_from(_columns(count), data, block.payload)
+    lengths = numbers[count : 2 * count]
+    starts = accumulate(lengths, initial=block.payload + count * RECORD_BYTES)
+    lines = [data[at : at + length] for at, length in zip(starts, lengths, strict=False)]
+    return [*zip(numbers[:count], numbers[2 * count :], lines, strict=True)]
 
 
-def _columns(count: int) -> struct.Struct:
-    return struct.Struct(f"<{count}q{count}I{count}B")
+def _columns(count: int) -> str:
+    return f"<{count}q{count}I{count}B"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from loglane.sinks.loki.record import Record
 from loglane.sinks.loki.wal import Wal
 
 
 def batch(first, count=10, size=50):
     """Return numbered records."""
-    return [Record(at, at % 5, b"%0*d" % (size, at)) for at in range(first, first + count)]
+    return [(at, at % 5, b"%0*d" % (size, at)) for at in range(first, first + count)]
 
 
 def take_all(wal, max_bytes=1_000_000):
