@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from loglane.fields import ERROR_LEVELS
+from loglane.settings.loki import LokiPush
+from loglane.settings.section import Section, wrong_key
 from loglane.settings.values import (
     Backups,
     Count,
@@ -28,12 +29,6 @@ from loglane.settings.values import (
     static_name,
     static_value,
 )
-
-
-class Section(BaseModel):
-    """Base of every map: frozen, no unknown key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Levels(Section):
@@ -87,8 +82,7 @@ class Static(BaseModel):
             try:
                 static_name(name)
             except ValueError as error:
-                reason = {"key": name, "reason": str(error)}
-                raise PydanticCustomError("wrong_key", "{reason}", reason) from None
+                raise wrong_key(name, str(error)) from None
         return self
 
     def fields(self) -> dict[str, Scalar]:
@@ -133,22 +127,8 @@ class Sampling(Section):
         for level in ERROR_LEVELS:
             if levels.get(level, 1.0) < 1:  # type: ignore[call-overload]
                 reason = "errors are never sampled away; leave this level out"
-                raise PydanticCustomError("wrong_key", "{reason}", {"key": level, "reason": reason})
+                raise wrong_key(level, reason)
         return levels
-
-
-class LokiPush(Section):
-    """Direct push to Loki."""
-
-    enabled: bool = False
-
-    @field_validator("enabled", mode="after")
-    @classmethod
-    def _not_yet(cls, enabled: bool) -> bool:
-        if enabled:
-            reason = "direct push is not in this release; the stack's collector reads stdout"
-            raise PydanticCustomError("wrong_key", "{reason}", {"key": "", "reason": reason})
-        return enabled
 
 
 class Settings(Section):
@@ -168,7 +148,7 @@ class Settings(Section):
         capture: What else goes through the pipeline.
         flow_control: What happens to repeated errors.
         sampling: The share of lines that is kept.
-        loki: Direct push, which is not in this release.
+        loki: Direct push to Loki, for processes that no collector sees.
     """
 
     mode: Mode = "auto"
@@ -190,7 +170,7 @@ class Settings(Section):
     def _plain_is_local(self) -> Settings:
         if self.mode == "container" and self.format == "plain":
             reason = "'plain' is for local mode; with mode 'container' leave it out"
-            raise PydanticCustomError("wrong_key", "{reason}", {"key": "format", "reason": reason})
+            raise wrong_key("format", reason)
         return self
 
     def line_format(self, mode: Literal["container", "local"]) -> Literal["json", "plain"]:

@@ -107,7 +107,7 @@ def static_value(value: Any) -> Scalar:
         ValueError: It is something else.
     """
     if isinstance(value, str):
-        return _text(value)
+        return text_value(value)
     if isinstance(value, (bool, int)) and -(2**63) <= value < 2**63:
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -115,7 +115,12 @@ def static_value(value: Any) -> Scalar:
     raise ValueError("should be a text, a number or a boolean")
 
 
-def _text(value: Any) -> str:
+def text_value(value: Any) -> str:
+    """Return a text that is neither empty, nor long, nor holds what cannot be printed.
+
+    Raises:
+        ValueError: It is something else.
+    """
     if not isinstance(value, str):
         raise ValueError("should be a text")
     if not 0 < len(value) <= MAX_TEXT:
@@ -127,13 +132,13 @@ def _text(value: Any) -> str:
 
 def _version(value: Any) -> str:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return _text(str(value) if is_number else value)
+    return text_value(str(value) if is_number else value)
 
 
 def _file_path(value: Any) -> str:
     from pathlib import Path
 
-    text = _text(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    text = text_value(os.fspath(value) if isinstance(value, os.PathLike) else value)
     try:
         return str(Path(text).expanduser())
     except RuntimeError:
@@ -169,8 +174,8 @@ Rate = Annotated[
     Field(ge=0, le=1, allow_inf_nan=False),
     BeforeValidator(_not_bool("a number from 0 to 1")),
 ]
-Text = Annotated[str, Field(max_length=128), BeforeValidator(_text)]
+Text = Annotated[str, Field(max_length=128), BeforeValidator(text_value)]
 Version = Annotated[str, Field(max_length=128), BeforeValidator(_version)]
 FilePath = Annotated[str, BeforeValidator(_file_path)]
 Names = Annotated[tuple[str, ...], BeforeValidator(mask_names)]
-LoggerName = Annotated[str, BeforeValidator(_text)]
+LoggerName = Annotated[str, BeforeValidator(text_value)]
