@@ -1,1 +1,5 @@
 """Direct push to Loki."""
+
+from loglane.sinks.loki.sink import LokiSink
+
+__all__ = ["LokiSink"]

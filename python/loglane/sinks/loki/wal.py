@@ -206,18 +206,21 @@ class Wal:
             records = _fitting(records, room)
         if not records:
             return 0
-        if self._own is None:
-            self._own = Journal(
-                *wal_directories.make_directory(self._folder), self._lock, self._report
-            )
+        block = make_block(records)
         try:
-            self._own.append(make_block(records), len(records), self._segment_bytes)
+            self._take_own().append(block, len(records), self._segment_bytes)
         except FileNotFoundError:
-            # Somebody removed the directory; the next append makes another.
-            self._adopted = [*self._adopted, self._own]
+            # Somebody removed the directory: what can still be read of it, and a new one.
+            self._adopted = [*self._adopted, self._take_own()]
             self._own = None
-            raise
+            self._take_own().append(block, len(records), self._segment_bytes)
         return len(records)
+
+    def _take_own(self) -> Journal:
+        if self._own is None:
+            path, claim = wal_directories.make_directory(self._folder)
+            self._own = Journal(path, claim, self._lock, self._report)
+        return self._own
 
     def _take(self, path: Path) -> Journal | None:
         try:

@@ -60,9 +60,13 @@ def take_directory(path: Path) -> int | None:
     except BlockingIOError:
         return None
     except FileNotFoundError:
-        # Its removal was cut off before the last step. One that holds something stays.
-        with contextlib.suppress(FileNotFoundError):
+        # Its removal was cut off before the last step, or goes on just now.
+        try:
             path.rmdir()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise OSError(error.errno, "has no lock file") from error
         return None
 
 

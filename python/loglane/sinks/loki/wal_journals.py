@@ -123,6 +123,8 @@ class Journal:
         self._read = max(self._read, position)
         try:
             self._position_file.write(position)
+        except FileNotFoundError:
+            pass  # somebody removed the directory: nothing in it can come back
         except OSError as error:
             self._report(
                 f"{self._position_file.path}: {error.strerror}; "

@@ -1,0 +1,139 @@
+"""One push after the other: what Loki says decides what becomes of the lines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from loglane.settings.loki import LokiPush
+from loglane.sinks.loki.breaker import Breaker
+from loglane.sinks.loki.outcome import judge, refused_lines
+from loglane.sinks.loki.record import Record
+from loglane.sinks.loki.streams import Body, Encoder
+from loglane.sinks.loki.tally import Complaints, Tally
+from loglane.sinks.loki.transport import Answer, Transport, Unreachable
+
+# Pauses while somebody waits for the last lines.
+_LAST_PAUSE_S = 0.25
+_WAITING = "waiting"
+
+
+class Courier:
+    """Pushes requests over one connection, and pauses when Loki is not there.
+
+    Attributes:
+        is_hurried: Whether pauses are short, because somebody waits.
+        breaker: Tells whether Loki seems to be gone.
+    """
+
+    def __init__(
+        self,
+        settings: LokiPush,
+        encoder: Encoder,
+        tally: Tally,
+        complaints: Complaints,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Set what it works with.
+
+        Args:
+            settings: Where Loki is, and who pushes.
+            encoder: Makes smaller requests of one that is too large.
+            tally: Counts what became of the lines.
+            complaints: Tells what went wrong.
+            timeout_s: A shorter time to connect and to answer than the settings give.
+        """
+        self._encoder = encoder
+        self._tally = tally
+        self._complaints = complaints
+        self._transport = Transport(settings, timeout_s)
+        self._wake = threading.Event()
+        self.breaker = Breaker()
+        self.is_hurried = False
+
+    def push(self, body: Body, meanwhile: Callable[[], None] | None = None) -> bool:
+        """Push a request.
+
+        Args:
+            body: The request.
+            meanwhile: Called while Loki is at work.
+
+        Returns:
+            False when its lines have to be pushed again; the pause before that is over then.
+        """
+        answer = self._ask(body, meanwhile)
+        if answer is None:
+            return False
+        if judge(answer) == "too_large":
+            return self._push_halves(body.records)
+        self._settle(answer, len(body.records))
+        return True
+
+    def lose(self, reason: str, lines: int, words: str) -> None:
+        """Count lines that are given up, and say why."""
+        self._tally.lost[reason] += lines
+        self._complaints.say(reason, words)
+
+    def hurry(self, is_hurried: bool) -> None:
+        """Pause but shortly from now on, or as usual again."""
+        self.is_hurried = is_hurried
+        if is_hurried:
+            self._wake.set()
+        else:
+            self._wake.clear()
+
+    def close(self) -> None:
+        """Close the connection; a later push opens another."""
+        self._transport.close()
+
+    def abandon(self) -> None:
+        """Let go of the connection, in a forked child."""
+        self._transport.abandon()
+
+    def _ask(self, body: Body, meanwhile: Callable[[], None] | None) -> Answer | None:
+        try:
+            self._transport.send(body.data, body.headers)
+            if meanwhile is not None:
+                meanwhile()
+            answer = self._transport.answer()
+        except Unreachable as error:
+            self._pause(str(error), None)
+            return None
+        if judge(answer) == "again":
+            self._pause(f"it answered {answer.status}: {answer.reason}", answer.retry_after_s)
+            return None
+        return answer
+
+    def _push_halves(self, records: Sequence[Record]) -> bool:
+        if len(records) == 1:
+            self.lose("too_large", 1, "it takes no push of the size of this line")
+            return True
+        middle = len(records) // 2
+        halves = (records[:middle], records[middle:])
+        return all(self.push(self._encoder.body(half)) for half in halves)
+
+    def _settle(self, answer: Answer, lines: int) -> None:
+        """Count lines that Loki has stored, or refused for good."""
+        tally = self._tally
+        tally.batches += 1
+        tally.last_error = ""
+        if judge(answer) == "refused":
+            refused = refused_lines(answer.reason, lines)
+            self.lose("refused", refused, f"it refused {refused} of {lines}: {answer.reason}")
+            lines -= refused
+        tally.sent += lines
+        if self.breaker.succeed():
+            self._complaints.forget(_WAITING)
+
+    def _pause(self, reason: str, asked_s: float | None) -> None:
+        self._tally.retries += 1
+        self._tally.last_error = reason
+        self._complaints.say(_WAITING, f"{reason}; lines wait until it takes them")
+        pause_s = self.breaker.fail(asked_s)
+        if self.breaker.is_open:
+            self._transport.close()
+        if self.is_hurried:
+            time.sleep(min(pause_s, _LAST_PAUSE_S))
+        else:
+            self._wake.wait(pause_s)

@@ -1,0 +1,127 @@
+"""Lines that wait in memory, bounded by their number and by their bytes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from loglane.fields import LEVELS
+from loglane.sinks.loki.record import Record
+
+# What Python keeps for a line besides its text: the bytes object, the tuple, the number of its
+# time and its place in the queue (tracemalloc on CPython 3.11 says 140; a test checks it).
+OVERHEAD = 160
+# Taken under one hold of the lock, which a log call may wait for.
+_TAKEN_AT_ONCE = 256
+
+
+class LineQueue:
+    """A queue that never blocks: beyond its bounds the oldest line of the lowest level goes.
+
+    Attributes:
+        items: Lines in it.
+        bytes: What they occupy, with what Python keeps for each.
+        dropped: Lines that had to go, by level.
+        some: Set while there are lines.
+        enough: Set while there are enough for a batch.
+    """
+
+    def __init__(self, max_items: int, max_bytes: int, batch_bytes: int) -> None:
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._batch_bytes = batch_bytes
+        self._last_ns = 0
+        self.start_child()
+
+    def start_child(self) -> None:
+        """Begin anew in a forked child: empty, with free locks and nothing dropped yet."""
+        # Re-entrant: a signal handler may log while its own thread puts a line.
+        self._lock = threading.RLock()
+        self.some = threading.Event()
+        self.enough = threading.Event()
+        self._levels: tuple[deque[Record], ...] = tuple(deque() for _ in LEVELS)
+        self.items = self.bytes = 0
+        self.dropped: Counter[str] = Counter()
+
+    def put(self, line: bytes, rank: int) -> None:
+        """Append a line of a level, stamped with a time later than that of all before it."""
+        with self._lock:
+            # Two lines with the same text and time would be one for Loki.
+            now = time.time_ns()
+            if now <= self._last_ns:
+                now = self._last_ns + 1
+            self._last_ns = now
+            self._levels[rank].append((now, rank, line))
+            self.items += 1
+            self.bytes += len(line) + OVERHEAD
+            while self.bytes > self._max_bytes or self.items > self._max_items:
+                self._make_room()
+            if self.items == 1:
+                self.some.set()
+            if self.bytes >= self._batch_bytes and not self.enough.is_set():
+                self.enough.set()
+
+    def wake(self) -> None:
+        """Let whoever waits for lines return; taking sets the events right again."""
+        self.some.set()
+        self.enough.set()
+
+    def take(self, max_bytes: int) -> list[Record]:
+        """Remove the oldest lines, up to this many bytes of text and at least one if there is."""
+        taken: list[Record] = []
+        room = max_bytes
+        while room > 0:
+            with self._lock:
+                found = self._take_some(room)
+                if not self.items:
+                    self.some.clear()
+                if self.bytes < self._batch_bytes:
+                    self.enough.clear()
+            if not found:
+                break
+            taken += found
+            room -= sum([len(line) for _, _, line in found])
+        return taken
+
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Return what was taken last and could not be sent; the bounds hold for it again."""
+        with self._lock:
+            for record in reversed(records):
+                self._levels[record[1]].appendleft(record)
+                self.items += 1
+                self.bytes += len(record[2]) + OVERHEAD
+            while self.bytes > self._max_bytes or self.items > self._max_items:
+                self._make_room()
+            if self.items:
+                self.some.set()
+            if self.bytes >= self._batch_bytes:
+                self.enough.set()
+
+    def _take_some(self, room: int) -> list[Record]:
+        found: list[Record] = []
+        waiting = [level for level in self._levels if level]
+        while waiting and room > 0 and len(found) < _TAKEN_AT_ONCE:
+            # Every level is in order of time.
+            oldest = waiting[0] if len(waiting) == 1 else min(waiting, key=_first)
+            record = oldest.popleft()
+            size = len(record[2])
+            self.items -= 1
+            self.bytes -= size + OVERHEAD
+            room -= size
+            found.append(record)
+            if not oldest:
+                waiting.remove(oldest)
+        return found
+
+    def _make_room(self) -> None:
+        rank, level = next((rank, level) for rank, level in enumerate(self._levels) if level)
+        _, _, line = level.popleft()
+        self.items -= 1
+        self.bytes -= len(line) + OVERHEAD
+        self.dropped[LEVELS[rank]] += 1
+
+
+def _first(level: deque[Record]) -> Record:
+    return level[0]

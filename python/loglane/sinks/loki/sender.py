@@ -1,0 +1,159 @@
+"""The loop that brings lines from their source to Loki."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loglane.settings.loki import LokiPush
+from loglane.sinks.loki.courier import Courier
+from loglane.sinks.loki.record import Record
+from loglane.sinks.loki.sources import Portion, Source
+from loglane.sinks.loki.streams import Body, Encoder
+
+_IDLE_S = 3600.0
+# While Loki seems to be gone, a try costs no more than this.
+_PROBE_BYTES = 16 * 1024
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A portion, and the request for what of it can be pushed."""
+
+    portion: Portion
+    body: Body | None
+
+
+class Sender:
+    """Takes lines from a source until Loki has them; one thread calls `run`.
+
+    Attributes:
+        is_busy: Whether it may have lines in its hand.
+        in_hand: How many it has.
+    """
+
+    def __init__(
+        self,
+        settings: LokiPush,
+        source: Source,
+        encoder: Encoder,
+        courier: Courier,
+        on_delivery: Callable[[], None],
+    ) -> None:
+        """Set what it works with.
+
+        Args:
+            settings: Size and age of a batch, and the greatest age of a line.
+            source: Where the lines are.
+            encoder: Makes requests of them.
+            courier: Pushes these.
+            on_delivery: Called when Loki has taken a batch.
+        """
+        self._source = source
+        self._encoder = encoder
+        self._courier = courier
+        self._on_delivery = on_delivery
+        self._max_bytes = settings.batch.max_bytes
+        self._max_wait_s = settings.batch.max_wait_s
+        self._max_age_ns = int(settings.max_age_s * _SECOND_NS)
+        self._stopping = False
+        self._following: _Load | None = None
+        self.is_busy = False
+        self.in_hand = 0
+
+    def run(self) -> None:
+        """Send until `stop`."""
+        while not self._stopping:
+            self._source.wait(_IDLE_S)
+            if not self._courier.is_hurried:
+                self._source.wait_for_batch(self._max_wait_s)
+            self.send()
+        self._courier.close()
+
+    def stop(self) -> None:
+        """End `run` after the push that it is at."""
+        self._stopping = True
+        self.hurry()
+
+    def hurry(self, is_hurried: bool = True) -> None:
+        """Wait for no batch to fill and pause but shortly: somebody waits for the last lines."""
+        self._courier.hurry(is_hurried)
+        if is_hurried:
+            self._source.wake()
+
+    def send(self, until: float = float("inf")) -> None:
+        """Send a batch, and further ones as long as they are full or somebody waits.
+
+        Args:
+            until: Moment of `time.monotonic` at which no further push is begun.
+        """
+        # Before anything is taken: whoever finds the source empty then looks here.
+        self.is_busy = True
+        try:
+            load = self._load()
+            while load is not None:
+                if self._stopping or time.monotonic() >= until:
+                    self._put_back([load])
+                    return
+                load = self._push(load)
+        finally:
+            self.is_busy = False
+
+    def _push(self, load: _Load) -> _Load | None:
+        """Push a load; return the next one, if it is time for it."""
+        self._following = None
+        if load.body is None or self._deliver(load.body):
+            self._source.acknowledge(load.portion)
+            self.in_hand -= len(load.portion.records)
+            self._on_delivery()
+        else:
+            self._put_back([load] if self._following is None else [load, self._following])
+            self._following = None
+        following, self._following = self._following, None
+        if following is None and (self._courier.is_hurried or self._source.has_batch()):
+            following = self._load()
+        return following
+
+    def _deliver(self, body: Body) -> bool:
+        # Not while Loki may refuse: all would have to be put back.
+        meanwhile = None if self._courier.breaker.failures else self._prepare
+        try:
+            return self._courier.push(body, meanwhile)
+        except Exception as error:  # noqa: BLE001 - nothing must end the thread
+            self._fail(body.records, error)
+            return True
+
+    def _put_back(self, loads: Sequence[_Load]) -> None:
+        self._source.put_back([load.portion for load in loads])
+        self.in_hand -= sum(len(load.portion.records) for load in loads)
+
+    def _prepare(self) -> None:
+        if self._source.has_batch():
+            self._following = self._load()
+
+    def _load(self) -> _Load | None:
+        """Take the next portion and make a request of it."""
+        size = _PROBE_BYTES if self._courier.breaker.is_open else self._max_bytes
+        portion = self._source.take(size)
+        if portion is None:
+            return None
+        self.in_hand += len(portion.records)
+        records = self._young(portion.records)
+        try:
+            return _Load(portion, self._encoder.body(records) if records else None)
+        except Exception as error:  # noqa: BLE001 - a line must not end the thread
+            self._fail(records, error)
+            return _Load(portion, None)
+
+    def _young(self, records: Sequence[Record]) -> Sequence[Record]:
+        oldest = time.time_ns() - self._max_age_ns
+        if records[0][0] >= oldest:
+            return records
+        young = [record for record in records if record[0] >= oldest]
+        self._courier.lose("too_old", len(records) - len(young), "lines older than max_age_s")
+        return young
+
+    def _fail(self, records: Sequence[Record], error: Exception) -> None:
+        self._courier.lose("failed", len(records), f"{type(error).__name__}: {error}")

@@ -1,0 +1,158 @@
+"""Lines that go through a folder, so that they outlive the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from loglane.sinks.loki.lines import LineQueue
+from loglane.sinks.loki.record import Record
+from loglane.sinks.loki.sources import Portion
+from loglane.sinks.loki.wal import Wal
+
+# How long lines stay in memory before they are in the folder: what kill -9 costs.
+_SPOOL_S = 0.02
+_RETRY_S = 1.0
+_ADOPT_EVERY_S = 30.0
+_SPOOLED_AT_ONCE = 256 * 1024
+
+
+class SpoolSource:
+    """Moves lines from the queue to the folder in a thread, and gives out what is in the folder.
+
+    While the folder takes nothing (a full disk, or `max_bytes` of lines in it), the rest stays in
+    the queue, with its bounds, and is sent from there.
+    """
+
+    def __init__(self, queue: LineQueue, wal: Wal, report: Callable[[str], None]) -> None:
+        self._queue = queue
+        self._wal = wal
+        self._report = report
+        self._some = threading.Event()
+        self._closing = threading.Event()
+        # While lines may be neither in the queue nor in the folder.
+        self._is_moving = False
+        self._is_broken = False
+        self._thread = threading.Thread(target=self._run, name="loglane-loki-wal", daemon=True)
+
+    def start(self) -> None:
+        """Take over what processes left that are gone, and begin to move lines."""
+        if self._wal.adopt():
+            self._some.set()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Move what is in the queue, end the thread, and let go of the folder."""
+        self._closing.set()
+        self._queue.wake()
+        if self._thread.is_alive():
+            self._thread.join(_RETRY_S)
+        self.spool()
+        self._wal.close()
+
+    def abandon(self) -> None:
+        """Let go of the folder, in a forked child."""
+        self._wal.abandon()
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's identity."""
+        return self._thread.ident
+
+    @property
+    def pending_records(self) -> int:
+        """Lines in the folder that are not delivered."""
+        return self._wal.pending_records
+
+    @property
+    def pending_bytes(self) -> int:
+        """Their bytes on the disk."""
+        return self._wal.pending_bytes
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there are lines, or the time is over."""
+        if self._some.wait(min(timeout_s, _ADOPT_EVERY_S)):
+            return
+        # A neighbour may have died meanwhile.
+        if self._wal.adopt():
+            self._some.set()
+
+    def wait_for_batch(self, timeout_s: float) -> None:
+        """Return when there are enough lines for a batch, or the time is over."""
+        self._queue.enough.wait(timeout_s)
+
+    def wake(self) -> None:
+        """Let whoever waits return now."""
+        self._some.set()
+        self._queue.wake()
+
+    def has_batch(self) -> bool:
+        """Tell whether there are lines now: in the folder they cannot be told from a batch."""
+        return self._some.is_set()
+
+    def is_empty(self) -> bool:
+        """Tell whether all lines have been dealt with."""
+        # In this order: the thread says that it moves before it takes.
+        return not (self._queue.items or self._is_moving or self._wal.pending_records)
+
+    def take(self, max_bytes: int) -> Portion | None:
+        """Give out the oldest lines, of about so many bytes."""
+        self._some.clear()
+        found = self._wal.read(max_bytes)
+        if found is not None:
+            self._some.set()
+            return Portion(found.records, found)
+        if not self._is_broken:
+            return None
+        records = self._queue.take(max_bytes)
+        if records:
+            self._some.set()
+        return Portion(records) if records else None
+
+    def put_back(self, portions: Sequence[Portion]) -> None:
+        """Take back what was given out last and not acknowledged, oldest first."""
+        self._wal.rewind()
+        for portion in reversed(portions):
+            if portion.stored is None:
+                self._queue.put_back(portion.records)
+        self._some.set()
+
+    def acknowledge(self, portion: Portion) -> None:
+        """Forget lines that have been dealt with."""
+        if portion.stored is not None:
+            self._wal.acknowledge(portion.stored)
+
+    def spool(self) -> None:
+        """Move all lines of the queue to the folder, as far as it takes them."""
+        while records := self._queue.take(_SPOOLED_AT_ONCE):
+            rest = self._append(records)
+            self._is_broken = bool(rest)
+            self._some.set()
+            if rest:
+                self._queue.put_back(rest)
+                return
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._queue.some.wait()
+            # A moment, so that a busy app's lines are written together.
+            self._closing.wait(_SPOOL_S)
+            self._is_moving = True
+            try:
+                self.spool()
+            finally:
+                self._is_moving = False
+            if self._is_broken:
+                self._closing.wait(_RETRY_S)
+
+    def _append(self, records: list[Record]) -> list[Record]:
+        """Write lines to the folder; return those that it did not take."""
+        try:
+            taken = self._wal.append(records)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._report(f"{reason}: lines wait in memory, where the end of the process loses them")
+            return records
+        if taken < len(records):
+            self._report("its max_bytes are used up: further lines wait in memory")
+        return records[taken:]

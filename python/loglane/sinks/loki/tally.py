@@ -1,0 +1,52 @@
+"""What became of the lines, in numbers; problems are said once on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts since the sink was made, or since the process was forked.
+
+    Attributes:
+        sent: Lines that Loki has.
+        batches: Pushes that it answered for good.
+        retries: Pushes that had to be made again.
+        lost: Lines that it will never have, by reason.
+        last_error: Why the last push failed; empty when it did not.
+    """
+
+    sent: int = 0
+    batches: int = 0
+    retries: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    last_error: str = ""
+
+
+class Complaints:
+    """Says each kind of problem once on stderr: it must not flood what it cannot mend."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._said: set[str] = set()
+
+    def say(self, kind: str, text: str) -> None:
+        """Write one line, unless this kind was said before."""
+        if kind in self._said:
+            return
+        self._said.add(kind)
+        if sys.stderr is None:
+            return
+        try:
+            sys.stderr.write(f"loglane: pushing to Loki at {self._url}: {text}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            # Nobody reads stderr, or it is closed; the counts still tell.
+            return
+
+    def forget(self, kind: str) -> None:
+        """Let a kind be said again, because it was over."""
+        self._said.discard(kind)

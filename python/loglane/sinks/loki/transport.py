@@ -1,0 +1,213 @@
+"""One connection to Loki's push API.
+
+By the standard library alone: it writes no log lines that could come back to the sink, and lets
+the next request be made ready while the answer to this one is under way.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loglane.settings.loki import LokiAuth, LokiPush, LokiTls
+
+# https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs
+_PATH = "/loki/api/v1/push"
+_MAX_ANSWER = 64 * 1024
+_MAX_REASON = 500
+# A header that HTTP cannot carry, such as a token with a line break, is a ValueError.
+_FAILURES = (OSError, http.client.HTTPException, ValueError)
+# A connection that had been idle, and that the other side has closed meanwhile.
+_STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+
+
+class Unreachable(Exception):
+    """No answer: no connection, none in time, or one that broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Loki said: `retry_after_s` is None unless it asked for a pause."""
+
+    status: int
+    reason: str
+    retry_after_s: float | None
+
+
+class Transport:
+    """Sends one request at a time over a connection that is kept."""
+
+    def __init__(self, settings: LokiPush, timeout_s: float | None = None) -> None:
+        """Set the place; it connects at the first request.
+
+        Args:
+            settings: Address, tenant, credentials, certificates and timeouts.
+            timeout_s: A shorter time to connect and to answer than the settings give.
+        """
+        parts = urlsplit(settings.url)
+        self._secure = parts.scheme == "https"
+        self._place = (parts.hostname or "", parts.port)
+        self._path = parts.path.rstrip("/") + _PATH
+        self._settings = settings
+        timeouts = settings.timeouts
+        self._connect_s = min(timeouts.connect_s, timeout_s or timeouts.connect_s)
+        self._read_s = min(timeouts.read_s, timeout_s or timeouts.read_s)
+        self._connection: http.client.HTTPConnection | None = None
+        self._headers: dict[str, str] = {}
+        self._has_answered = False
+        self._request: tuple[bytes, Mapping[str, str]] = (b"", {})
+
+    def send(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a request, without waiting for the answer.
+
+        Raises:
+            Unreachable: There is no connection, or it broke.
+        """
+        self._request = (body, headers)
+        try:
+            self._send()
+        except _FAILURES as error:
+            self._send_anew(error)
+
+    def answer(self) -> Answer:
+        """Wait for the answer to what was sent.
+
+        Raises:
+            Unreachable: There was none, or none in time.
+        """
+        try:
+            return self._answer()
+        except _STALE as error:
+            self._send_anew(error)
+        except _FAILURES as error:
+            self._give_up(error)
+        try:
+            return self._answer()
+        except _FAILURES as error:
+            return self._give_up(error)
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._has_answered = False
+
+    def abandon(self) -> None:
+        """Let go of a connection that belongs to the parent of this process."""
+        connection, self._connection = self._connection, None
+        # Closed without a word to the server: TLS would say good-bye in the parent's name.
+        if connection is not None and connection.sock is not None:
+            socket.close(connection.sock.detach())
+
+    def _send(self) -> None:
+        body, headers = self._request
+        connection = self._connection or self._connect()
+        connection.request("POST", self._path, body, {**self._headers, **headers})
+
+    def _send_anew(self, error: Exception) -> None:
+        """Send again, once, when the connection turns out to have been closed while it was idle."""
+        was_kept = self._has_answered
+        self.close()
+        if not was_kept:
+            self._give_up(error)
+        try:
+            self._send()
+        except _FAILURES as again:
+            self._give_up(again)
+
+    def _give_up(self, error: Exception) -> Answer:
+        self.close()
+        raise Unreachable(_words(error)) from None
+
+    def _connect(self) -> http.client.HTTPConnection:
+        self._headers = _headers(self._settings)
+        host, port = self._place
+        connection: http.client.HTTPConnection
+        if self._secure:
+            context = _context(self._settings.tls)
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=self._connect_s, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self._connect_s)
+        connection.connect()
+        connection.sock.settimeout(self._read_s)
+        self._connection = connection
+        return connection
+
+    def _answer(self) -> Answer:
+        if self._connection is None:
+            raise Unreachable("nothing was sent")
+        response = self._connection.getresponse()
+        text = response.read(_MAX_ANSWER).decode(errors="replace")
+        self._has_answered = True
+        if response.will_close or not response.isclosed():
+            self.close()
+        reason = " ".join(text.split())[:_MAX_REASON]
+        return Answer(response.status, reason, _pause_s(response.headers.get("Retry-After")))
+
+
+def _headers(settings: LokiPush) -> dict[str, str]:
+    headers = {"User-Agent": "loglane", **settings.headers}
+    if settings.tenant is not None:
+        headers["X-Scope-OrgID"] = settings.tenant
+    authorization = _authorization(settings.auth)
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    return headers
+
+
+def _authorization(auth: LokiAuth) -> str | None:
+    token = _secret(auth.token, auth.token_file)
+    if token is not None:
+        return f"Bearer {token}"
+    password = _secret(auth.password, auth.password_file)
+    if password is None:
+        return None
+    pair = f"{auth.username}:{password}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _secret(value: str | None, file: str | None) -> str | None:
+    # Read for each connection, so that a rotated secret is taken up.
+    return value if file is None else Path(file).read_text(encoding="utf-8").strip()
+
+
+def _context(tls: LokiTls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert_file is not None:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
+
+
+def _pause_s(text: str | None) -> float | None:
+    """Read Retry-After: seconds or a date (RFC 9110, section 10.2.3)."""
+    if text is None:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = getattr(error, "strerror", None) or str(error)
+    return text or type(error).__name__
