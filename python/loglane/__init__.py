@@ -25,6 +25,7 @@ from loglane.pipeline import (
     get_error_stats,
     get_logger,
     get_lost_counts,
+    loki_sink_stats,
     reset,
     set_level,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "get_lost_counts",
     "get_trace_id",
     "is_container_environment",
+    "loki_sink_stats",
     "new_trace_id",
     "reset",
     "set_level",

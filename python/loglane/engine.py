@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from structlog import DropEvent
@@ -14,38 +14,19 @@ from structlog import DropEvent
 from loglane.entry import LEVEL_NUMBERS, Entry, ExcInfo, exc_info_of
 from loglane.fields import ERROR_LEVELS
 from loglane.flow import FlowControl
-from loglane.losses import Losses
 from loglane.masking import Masker
+from loglane.outputs import LineWriter, Outputs
 from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
-from loglane.rendering import render
 from loglane.sampling import Sampler
-from loglane.sinks.stdout import StdoutSink
 from loglane.values import Sanitizer
 
 if TYPE_CHECKING:
     from loglane.settings import Settings
-    from loglane.sinks.console import ConsoleSink
-    from loglane.sinks.file import FileSink
 
 # Below the limit of a text in values.py, which keeps the head alone.
 _LONG = 50_000
 _REPORT_EVERY_S = 1.0
 Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any]]
-
-
-class LineWriter(Protocol):
-    """Where rendered lines go; `StdoutSink`, unless a test puts a list in its place."""
-
-    dropped: int
-
-    def write(self, line: bytes) -> None:
-        """Write one line; it ends with its newline."""
-
-    def start_child(self) -> None:
-        """Begin anew after a fork."""
-
-    def hurry(self) -> None:
-        """Wait for nobody any more, because a signal ends the process."""
 
 
 class Engine:
@@ -72,44 +53,20 @@ class Engine:
         self.sampler = Sampler(sampling.rate, levels, sampling.loggers)
         self._next_report = 0.0
         self._nested = threading.local()
-        self.levels = {"console": LEVEL_NUMBERS[settings.level.console]}
-        self.stdout = stdout
-        self.console: ConsoleSink | None = None
-        self.file: FileSink | None = None
-        if stdout is None:
-            self._open_sinks(in_container)
-        sinks = {"stdout": self.stdout, "console": self.console, "file": self.file}
-        self._sinks: dict[str, Any] = {
-            name: sink for name, sink in sinks.items() if sink is not None
-        }
-        self.losses = Losses(self._sinks)
-
-    def _open_sinks(self, in_container: bool) -> None:
-        settings = self.settings
-        if settings.line_format("container" if in_container else "local") == "json":
-            self.stdout = StdoutSink()
-        else:
-            from loglane.sinks.console import ConsoleSink
-
-            self.console = ConsoleSink(colors=False if in_container else None)
-        local = settings.local
-        if not in_container and local.file_enabled:
-            from loglane.sinks.file import FileSink
-
-            self.file = FileSink(local.file_path, local.max_bytes, local.backups)
-            self.levels["file"] = LEVEL_NUMBERS[settings.level.file]
+        self.outputs = Outputs(settings, in_container, stdout, self.masker.text, self.tick)
+        self.levels = self.outputs.levels
+        self.losses = self.outputs.losses
 
     @property
     def threshold(self) -> int:
         """The lowest level number that any sink takes."""
-        return min(self.levels.values())
+        return self.outputs.threshold
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether a line needs nothing but to be rendered and written to stdout."""
-        only_stdout = self.stdout is not None and self.file is None
+        """Tell whether a line needs nothing but to be rendered and written by a sink of lines."""
         extras = self.processors or self.settings.caller or self.sampler.active
-        return only_stdout and not extras and not any(map(self.masker.hides, self.own))
+        return self.outputs.only_lines and not extras and not any(map(self.masker.hides, self.own))
 
     def emit(self, entry: Entry) -> bool:
         """Take one log call to the sinks; never raises.
@@ -151,8 +108,9 @@ class Engine:
         if not new:
             return
         fields: dict[str, Any] = {"lost": new}
-        if self.file is not None and self.file.problem:
-            fields["problem"] = self.file.problem
+        file = self.outputs.file
+        if file is not None and file.problem:
+            fields["problem"] = file.problem
         self._write(Entry("warning", "loglane", "log lines were lost", fields=fields))
         if self.losses.total == total:
             self.losses.tell(counts)
@@ -164,9 +122,7 @@ class Engine:
         self.flow.reset_lock()
         self.sampler.reset_lock()
         self._nested = threading.local()
-        for sink in self._sinks.values():
-            sink.start_child()
-        self.losses.tell(self.losses.counts())
+        self.outputs.start_child()
 
     def flush(self, hurry: bool = False) -> None:
         """Write what is pending, because the process may end; never raises.
@@ -175,19 +131,17 @@ class Engine:
             hurry: A signal ends it: wait for nobody, and write what a write below us has begun.
         """
         try:
-            for sink in self._sinks.values() if hurry else ():
-                sink.hurry()
+            if hurry:
+                self.outputs.hurry()
             self.report(everything=True)
-            if hurry and self.file is not None:
-                self.file.drain()
+            self.outputs.flush(hurry)
         except Exception:  # noqa: BLE001 - the end of a process must go on
             self.losses.fail()
 
     def close(self) -> None:
-        """Write what is pending and close the file."""
+        """Write what is pending and close the sinks."""
         self.flush()
-        if self.file is not None:
-            self.file.close()
+        self.outputs.close()
 
     def _is_wanted(self, entry: Entry) -> bool:
         if LEVEL_NUMBERS[entry.level] < self.threshold:
@@ -256,17 +210,7 @@ class Engine:
         record = self.sanitizer.record(fields)
         if not isinstance(record["message"], str):
             record["message"] = orjson.dumps(record["message"]).decode()
-        number = LEVEL_NUMBERS[level]
-        to_console = number >= self.levels["console"]
-        to_file = self.file is not None and number >= self.levels["file"]
-        if to_file or (to_console and self.stdout is not None):
-            line = render(record, self.settings.max_line_bytes)
-            if self.stdout is not None and to_console:
-                self.stdout.write(line + b"\n")
-            if self.file is not None and to_file:
-                self.file.write(line)
-        if to_console and self.console is not None:
-            self.console.write(record, exc_info, self.masker.text)
+        self.outputs.write(level, record, exc_info)
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
         """Write what can be said of a call that failed on its way."""

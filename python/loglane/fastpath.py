@@ -200,9 +200,8 @@ def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
 ) -> Callable[..., None]:
     """Return the method of `Logger` for one level; the arguments are those of `make_nothing`."""
     engine = parts.engine
-    assert engine.stdout is not None  # noqa: S101 - what Engine.is_plain says
     # A text that is too long is cut by the longest way.
-    write, limit = engine.stdout.write, min(engine.settings.max_line_bytes, _MAX_LINE)
+    write, limit = engine.outputs.writer(level), min(engine.settings.max_line_bytes, _MAX_LINE)
     free, modules, digits, needs_a_look = parts.free, sys.modules, _DIGITS, parts.needs_a_look
     dumps, time_ns, join = orjson.dumps, time.time_ns, b"".join
     middle = f'Z","level":"{level}","message":'.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 FAILED = "failed"
@@ -15,10 +15,19 @@ class Counting(Protocol):
 
 
 class Losses:
-    """Counts by reason: the name of a sink, or `failed` for lines that failed on their way."""
+    """Counts by reason: the name of a sink, or `failed` for lines that failed on their way.
 
-    def __init__(self, sinks: Mapping[str, Counting]) -> None:
+    A sink in the background loses lines long after the call that wrote them, so its counts, by
+    reasons of its own, are told and take no part in `total`.
+    """
+
+    def __init__(
+        self,
+        sinks: Mapping[str, Counting],
+        background: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._sinks = dict(sinks)
+        self._background = background
         self._failed = 0
         self._told: dict[str, int] = {}
 
@@ -28,13 +37,15 @@ class Losses:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that were lost while they were written."""
         return self._failed + sum([sink.dropped for sink in self._sinks.values()])
 
     def counts(self) -> dict[str, int]:
         """Return the counts since the beginning; `failed` only when there are any."""
         counts = {name: sink.dropped for name, sink in self._sinks.items()}
-        return {**counts, FAILED: self._failed} if self._failed else counts
+        if self._failed:
+            counts[FAILED] = self._failed
+        return {**counts, **self._background()}
 
     def untold(self) -> dict[str, int]:
         """Return what has been lost since `tell`."""
@@ -49,3 +60,5 @@ class Losses:
         """Forget what was lost after these counts were taken: the report itself, no app's line."""
         for name, sink in self._sinks.items():
             sink.dropped = counts[name]
+        # The report has reached the sinks of the background.
+        self._told.update({name: counts[name] for name in self._background() if name in counts})

@@ -124,12 +124,12 @@ def deactivate() -> None:
             _give_structlog_back()
 
 
-def set_level(level: str, target: Literal["console", "file"] | None = None) -> None:
+def set_level(level: str, target: Literal["console", "file", "loki"] | None = None) -> None:
     """Change a level while the process runs, for every logger there is.
 
     Args:
         level: Name of a level, in any case.
-        target: `console` (stdout in a container) or `file`; both by default.
+        target: `console` (stdout in a container), `file` or `loki`; all by default.
 
     Raises:
         ValueError: There is no such level or target.
@@ -137,8 +137,8 @@ def set_level(level: str, target: Literal["console", "file"] | None = None) -> N
     name = {"warn": "warning", "fatal": "critical"}.get(level.lower(), level.lower())
     if name not in LEVEL_NUMBERS:
         raise ValueError(f"{level!r} is no level; use one of {', '.join(LEVEL_NUMBERS)}")
-    if target not in (None, "console", "file"):
-        raise ValueError(f"{target!r} is no target; use console or file")
+    if target not in (None, "console", "file", "loki"):
+        raise ValueError(f"{target!r} is no target; use console, file or loki")
     with _lock:
         engine = _ensure_engine()
         for one in (target,) if target else tuple(engine.levels):
@@ -171,10 +171,28 @@ def get_error_stats() -> dict[str, Any]:
 
 
 def get_lost_counts() -> dict[str, int]:
-    """Return how many lines were not written, by reason: a sink, `failed`, `sampled.<level>`."""
+    """Return how many lines were not written, by reason.
+
+    Returns:
+        Counts by the name of a sink, `failed`, `sampled.<level>`, and `loki.<reason>` for lines
+        that were to be pushed (see `loki_sink_stats`).
+    """
     engine = _ensure_engine()
     sampled = {f"sampled.{level}": count for level, count in engine.sampler.dropped.items()}
     return {**engine.losses.counts(), **sampled}
+
+
+def loki_sink_stats() -> dict[str, Any]:
+    """Return what became of the lines that are pushed to Loki, since the process began.
+
+    Returns:
+        Lines `queued` and their `queued_bytes` in memory, `wal_lines` and `wal_bytes` on the disk,
+        lines `sent` in `batches`, `retries`, lines `dropped` by reason (`queue_full.<level>`,
+        `refused` by Loki, `too_large`, `too_old`, `failed`), whether Loki `is_away`, and the
+        `last_error`. Empty when nothing is pushed.
+    """
+    loki = _ensure_engine().outputs.loki
+    return {} if loki is None else loki.stats()
 
 
 def _ensure_engine() -> Engine:

@@ -173,5 +173,5 @@ def _loglane_as_before() -> Iterator[None]:
     if logger.active_engine() is not engine:
         _go_back(engine)
     elif engine is not None and levels is not None and engine.levels != levels:
-        engine.levels = levels
+        engine.levels.update(levels)
         logger.refresh()

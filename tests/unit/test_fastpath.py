@@ -95,7 +95,7 @@ def emitted(monkeypatch):
     emit = BOTH.engine.emit
     monkeypatch.setattr(Engine, "emit", lambda _engine, entry: (count.append(entry), emit(entry)))
     engine = Engine(SETTINGS, True, stdout=LogCapture())
-    return count, method_of(engine), engine.stdout
+    return count, method_of(engine), engine.outputs.stdout
 
 
 def test_plain_lines_go_the_short_way(emitted):
@@ -123,7 +123,7 @@ def test_caches_are_bounded():
     assert len(parts._bound) <= 4096 + 1
     sizes = [len(c.cell_contents) for c in method.__closure__ if type(c.cell_contents) is dict]
     assert max(sizes) <= 4096
-    assert 20_000 == len(engine.stdout.entries)
+    assert 20_000 == len(engine.outputs.stdout.entries)
 
 
 def test_a_line_is_valid_json_as_python_and_orjson_read_it():

@@ -29,14 +29,15 @@ ALLOWED = {
     "carry": {"context", "trace", "masking"},
     "flow": {"fields"},
     "sampling": {"fields"},
-    "sinks": {"fields"},
+    "sinks": {"fields", "settings", "rendering"},
     "entry": {"fields", "masking"},
     "exceptions": set(),
     "record": {"context", "trace", "flow", "entry", "exceptions"},
     "losses": set(),
+    "outputs": {"fields", "settings", "entry", "rendering", "sinks", "losses"},
     "engine": {
-        "fields", "settings", "context", "trace", "masking", "values", "rendering", "flow",
-        "sampling", "sinks", "entry", "record", "losses",
+        "fields", "settings", "context", "trace", "masking", "values", "flow", "sampling", "entry",
+        "record", "outputs",
     },
     "fastpath": {"fields", "context", "trace", "entry", "engine"},
     "logger": {"fields", "context", "entry", "engine", "fastpath"},
@@ -118,6 +119,7 @@ EXTRAS = (
     "uvicorn",
     "lark",
     "fastapi",
+    "cramjam",
 )
 
 
