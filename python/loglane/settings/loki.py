@@ -169,7 +169,7 @@ class LokiPush(Section):
     queue: LokiQueue = LokiQueue()
     wal: LokiWal = LokiWal()
     labels: Mapping[LabelName, Value] = Field(default_factory=dict)
-    level: Level = "debug"
+    level: Level = "info"
     max_age_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 7 * 86_400
 
     @field_validator("labels", mode="after")
