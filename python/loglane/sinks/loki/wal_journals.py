@@ -69,8 +69,6 @@ class Journal:
                 self._load_segment(int(match[1]), path, position)
         if problem and self._segments:
             self._report(f"{self._position_file.path}: {problem}; lines may be sent again")
-        if self._segments and self._segments[0].number > position.segment:
-            position = Position(self._segments[0].number)
         self._delivered = self._read = position
         self._free()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -9,7 +10,7 @@ import stat
 import pytest
 
 from loglane.sinks.loki import wal as wal_module
-from loglane.sinks.loki import wal_claims
+from loglane.sinks.loki import wal_claims, wal_journals
 from tests.unit.sinks.loki.wal_cases import batch, read_all, take_all
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes")
@@ -108,6 +109,19 @@ def test_a_portion_read_before_a_rewind_can_be_acknowledged(folder):
     assert batch(10) == read_all(wal)
 
 
+def test_an_acknowledgement_never_moves_back(folder):
+    """One that comes late changes nothing, also for the next process."""
+    wal = folder.open()
+    for first in (0, 10, 20):
+        wal.append(batch(first))
+    one, two = wal.read(1), wal.read(1)
+    wal.acknowledge(two)
+    wal.acknowledge(one)
+    assert (10, batch(20)) == (wal.pending_records, read_all(wal))
+    wal.abandon()
+    assert 10 == folder.open().adopt()
+
+
 def test_what_waits_is_counted(folder):
     """Records and bytes that are not acknowledged, of this process and of others."""
     folder.leave(batch(0))
@@ -132,6 +146,18 @@ def test_a_full_folder_takes_the_records_that_fit(folder):
     assert sum(file.stat().st_size for file in folder.files("*.segment")) <= 3000
     assert batch(0, 30 + taken[1]) == take_all(wal)
     assert 10 == wal.append(batch(60))
+
+
+def test_the_limit_is_never_passed(folder):
+    """Headers count too."""
+    for max_bytes in range(900, 1000, 7):
+        wal = folder.open(max_bytes)
+        while wal.append(batch(0, 1)):
+            pass
+        size = sum(file.stat().st_size for file in folder.files("*.segment"))
+        assert (size, True) == (wal.disk_bytes, max_bytes - 100 <= size <= max_bytes)
+        take_all(wal)
+        wal.close()
 
 
 def test_lines_left_behind_count_against_the_limit(folder):
@@ -245,6 +271,36 @@ def test_a_folder_that_was_removed_is_made_again(folder):
     assert batch(10) == take_all(wal)
     assert 0 == wal.pending_records
     assert [f"{file}: No such file or directory; its lines cannot be read"] == folder.reports
+
+
+def test_a_directory_in_the_making_is_not_touched(folder, monkeypatch):
+    """Another process looks at the folder just before it is locked."""
+    make = wal_claims.make_claim
+
+    def slow(path):
+        assert 0 == folder.open().adopt()
+        return make(path)
+
+    monkeypatch.setattr(wal_claims, "make_claim", slow)
+    wal = folder.open()
+    assert 10 == wal.append(batch(0))
+    assert batch(0) == take_all(wal)
+
+
+def test_a_directory_that_cannot_be_read_now_is_taken_later(folder, monkeypatch):
+    """Its lock is given back."""
+    folder.leave(batch(0))
+    wal = folder.open()
+
+    def fail(_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wal_journals.Path, "iterdir", fail)
+        assert 0 == wal.adopt()
+    (directory,) = folder.path.iterdir()
+    assert [f"{directory}: Too many open files; the lines in it are not sent"] == folder.reports
+    assert (10, batch(0)) == (wal.adopt(), take_all(wal))
 
 
 def test_a_relative_folder_survives_a_change_of_directory(folder, tmp_path, monkeypatch):

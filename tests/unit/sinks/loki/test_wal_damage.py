@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 
 import pytest
 
@@ -149,6 +150,20 @@ def test_a_segment_that_was_removed_leaves_nothing_pending(folder):
     assert [f"{file}: No such file or directory; its lines cannot be read"] == folder.reports
 
 
+def test_a_segment_that_was_removed_takes_no_more(folder):
+    """Though a portion of it is still to be acknowledged, the next lines go to a new file."""
+    wal = folder.open()
+    wal.append(batch(0))
+    wal.append(batch(10))
+    portion = wal.read(1)
+    folder.files("*.segment")[0].unlink()
+    assert wal.read(1) is None
+    wal.append(batch(20))
+    assert batch(20) == wal.read(1).records
+    wal.acknowledge(portion)
+    assert 20 == wal.pending_records
+
+
 @pytest.fixture
 def half_delivered(folder):
     """Leave five blocks of which two are delivered; return the file that says so."""
@@ -223,7 +238,8 @@ def test_a_directory_without_its_lock_is_not_taken(folder):
 
 
 def test_a_block_count_that_lies_is_damage():
-    """A count that does not fit the length is no reason to read beyond the block."""
+    """Numbers are not read beyond the block, also when the checksum is good."""
     block = bytearray(wal_blocks.make_block(batch(0)))
     struct.pack_into("<I", block, 8, 2**32 - 1)
+    struct.pack_into("<I", block, 12, zlib.crc32(block[16:], zlib.crc32(block[:12])))
     assert wal_blocks.find_block(bytes(block), 0) is None

@@ -158,12 +158,12 @@ def small_disk(folder):
 def test_a_disk_that_is_really_full_gets_room_by_delivery(small_disk):
     """All that was taken is delivered, and then there is room again."""
     wal = small_disk.open(segment_bytes=20_000)
-    taken = 0
-    with pytest.raises(OSError, match="No space left"):
-        while taken < 10_000:
+    taken, refused = 0, 0
+    while refused < 2:
+        try:
             taken += wal.append(batch(taken, 100))
-    with pytest.raises(OSError, match="No space left"):
-        wal.append(batch(taken, 100))
+        except OSError:
+            refused += 1
     assert taken == wal.pending_records > 0
     assert batch(0, taken) == take_all(wal)
     assert 100 == wal.append(batch(0, 100))

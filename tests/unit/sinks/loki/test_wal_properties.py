@@ -104,7 +104,7 @@ class Log(RuleBasedStateMachine):
     @rule(data=st.data())
     def flip_a_byte(self, data):
         self._stop(is_clean=False)
-        files = self.folder.files("*.segment")
+        files = [file for file in self.folder.files("*.segment") if file.stat().st_size]
         if files:
             file = data.draw(st.sampled_from(files))
             content = bytearray(file.read_bytes())
