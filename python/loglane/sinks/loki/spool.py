@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from loglane.sinks.loki.lines import LineQueue
@@ -33,12 +34,11 @@ class SpoolSource:
         # While lines may be neither in the queue nor in the folder.
         self._is_moving = False
         self._is_broken = False
+        self._adopts_at = 0.0
         self._thread = threading.Thread(target=self._run, name="loglane-loki-wal", daemon=True)
 
     def start(self) -> None:
-        """Take over what processes left that are gone, and begin to move lines."""
-        if self._wal.adopt():
-            self._some.set()
+        """Begin to move lines."""
         self._thread.start()
 
     def close(self) -> None:
@@ -71,11 +71,8 @@ class SpoolSource:
 
     def wait(self, timeout_s: float) -> None:
         """Return when there are lines, or the time is over."""
-        if self._some.wait(min(timeout_s, _ADOPT_EVERY_S)):
-            return
-        # A neighbour may have died meanwhile.
-        if self._wal.adopt():
-            self._some.set()
+        self._adopt()
+        self._some.wait(min(timeout_s, _ADOPT_EVERY_S))
 
     def wait_for_batch(self, timeout_s: float) -> None:
         """Return when there are enough lines for a batch, or the time is over."""
@@ -92,11 +89,15 @@ class SpoolSource:
 
     def is_empty(self) -> bool:
         """Tell whether all lines have been dealt with."""
+        # Nobody knows before the first look at what others have left.
+        if not self._adopts_at:
+            return False
         # In this order: the thread says that it moves before it takes.
         return not (self._queue.items or self._is_moving or self._wal.pending_records)
 
     def take(self, max_bytes: int) -> Portion | None:
         """Give out the oldest lines, of about so many bytes."""
+        self._adopt()
         self._some.clear()
         found = self._wal.read(max_bytes)
         if found is not None:
@@ -144,6 +145,15 @@ class SpoolSource:
                 self._is_moving = False
             if self._is_broken:
                 self._closing.wait(_RETRY_S)
+
+    def _adopt(self) -> None:
+        """Take over, now and then, what processes left that are gone."""
+        now = time.monotonic()
+        if self._adopts_at and now < self._adopts_at:
+            return
+        if self._wal.adopt():
+            self._some.set()
+        self._adopts_at = now + _ADOPT_EVERY_S
 
     def _append(self, records: list[Record]) -> list[Record]:
         """Write lines to the folder; return those that it did not take."""
