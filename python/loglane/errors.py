@@ -7,6 +7,7 @@
     ├── ServiceUnavailable   Loki or Grafana is down, too slow or answered 5xx
     ├── PushRejected         Loki refused entries for good; resending cannot help
     └── QueryError           a LogQL query was refused
+        └── TooManyResults   an answer is larger than Loki gives or than fits the memory
 
 A message says what is wrong, where, and what to do next.
 """
@@ -86,3 +87,7 @@ class QueryError(LoglaneError):
         super().__init__(message)
         self.query = query
         self.status = status
+
+
+class TooManyResults(QueryError):
+    """An answer has more entries or series than can be read; the message says what to narrow."""

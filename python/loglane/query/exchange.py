@@ -1,0 +1,81 @@
+"""One question to Loki and its answer, without any I/O.
+
+What asks several questions is a plan: a generator that yields a `Request` and is sent its `Answer`.
+`LogService` and `AsyncLogService` only carry them back and forth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import orjson
+
+from loglane.errors import QueryError, ServiceUnavailable, TooManyResults
+
+T = TypeVar("T")
+
+API = "/loki/api/v1"
+# loki: pkg/util/httpreq; structured metadata and parsed fields come apart from the labels.
+HEADERS: Mapping[str, str] = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
+
+_TOO_MANY = re.compile(r"maximum (?:number )?of (?:unique )?series|would read too many bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET of Loki's API: the path below `/loki/api/v1`, and its parameters."""
+
+    path: str
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `body` as it was sent, decompressed."""
+
+    status: int
+    body: bytes
+
+
+Plan: TypeAlias = Generator[Request, Answer, T]
+
+
+def ask(path: str, **params: object) -> Plan[Any]:
+    """Ask one question and return the `data` of its answer.
+
+    Args:
+        path: Below `/loki/api/v1`.
+        params: Of the query string; those that are None are left out.
+
+    Raises:
+        QueryError: Loki refused it.
+        TooManyResults: Loki refused it for its size.
+        ServiceUnavailable: What answered is no Loki.
+    """
+    sent = {name: str(value) for name, value in params.items() if value is not None}
+    answer = yield Request(path, sent)
+    if answer.status != 200:
+        raise refusal(answer.status, answer.body, sent.get("query", path))
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        said = answer.body[:200].decode("utf-8", "replace")
+        raise ServiceUnavailable(f"what answers there is no Loki; it says: {said}")
+    return document.get("data")
+
+
+def refusal(status: int, body: bytes, query: str) -> QueryError:
+    """Make the error of an answer that is no success."""
+    said = body[:2000].decode("utf-8", "replace").strip() or f"HTTP status {status}"
+    if _TOO_MANY.search(said):
+        return TooManyResults(f"{said}; narrow the query or its time range", query, status)
+    if status in (401, 403):
+        said += " (Loki wants a tenant, or who is in front of it a password or token)"
+    elif status == 404 or 300 <= status < 400:
+        said = f"HTTP status {status}: {said} (is this the address of a Loki?)"
+    return QueryError(said, query, status)
