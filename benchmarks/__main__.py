@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from benchmarks import collector, log_call, render, store
+from benchmarks import collector, log_call, reading, render, store
 from benchmarks.log_call import report
 
 
@@ -16,7 +16,10 @@ def main() -> None:
     """Print the machine, then each benchmark; the exit code is 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "only", nargs="?", choices=("render", "log", "store", "collector"), help="run only this one"
+        "only",
+        nargs="?",
+        choices=("render", "log", "store", "collector", "reading"),
+        help="run only this one",
     )
     parser.add_argument(
         "--source", choices=collector.SOURCES, help="of `collector`: read only from here"
@@ -37,6 +40,9 @@ def _run(only: str | None, source: str | None = None) -> dict[str, Any]:
     # Needs Docker and a minute, so it runs only when it is asked for.
     if only == "store":
         return {"ok": (found := store.run())["ok"], "store": found}
+    # Needs the programs of Loki.
+    if only == "reading":
+        return {"ok": (found := reading.run())["ok"], "reading": found}
     # Needs the collectors' programs and some minutes.
     if only == "collector":
         sources = (source,) if source else collector.SOURCES
