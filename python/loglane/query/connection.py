@@ -68,6 +68,11 @@ class Connection:
         """Whether a proxy of the environment may be used; it is for other machines."""
         return urlsplit(self.url).hostname not in _LOOPBACK
 
+    @property
+    def is_https(self) -> bool:
+        """Whether TLS is spoken."""
+        return urlsplit(self.url).scheme == "https"
+
     def address(self, path: str) -> str:
         """Return the URL of a path below `/loki/api/v1`."""
         return f"{self.shown}{API}{path}"

@@ -6,6 +6,7 @@ Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/ ("Stream l
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -24,6 +25,8 @@ from loglane.query.tailing import SETTLED_S, Tail
 
 # A message has up to 100 lines of up to 256 KB (loki: pkg/querier/tail/tail.go).
 _MAX_MESSAGE_BYTES = 64 << 20
+# Outside the tree of loggers, and silent: a line for each frame would be tailed again.
+_SILENT = logging.Logger("loglane.query.websocket", logging.CRITICAL + 1)
 _FAILURES = (OSError, WebSocketException, ServiceUnavailable, EOFError)
 
 
@@ -140,13 +143,14 @@ async def _missed_async(link: AsyncLink, tail: Tail) -> AsyncIterator[LogEntry]:
 def _options(connection: Connection) -> dict[str, Any]:
     options: dict[str, Any] = {
         "additional_headers": connection.ask_headers(),
+        "logger": _SILENT,
         "max_size": _MAX_MESSAGE_BYTES,
         "open_timeout": connection.timeout_s,
         # The lines are read on this machine or compressed by who is in front of Loki.
         "compression": None,
         "proxy": True if connection.trust_env else None,
     }
-    if connection.tls is not None and connection.url.startswith("https"):
+    if connection.tls is not None and connection.is_https:
         options["ssl"] = connection.tls
     return options
 

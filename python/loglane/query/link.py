@@ -75,7 +75,8 @@ class Link:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        with quiet():
+            self._http.close()
 
     def _send(self, request: Request) -> Answer:
         attempt = Attempt(self.connection, self._retry)
@@ -110,7 +111,8 @@ class AsyncLink:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        with quiet():
+            await self._http.aclose()
 
     async def _send(self, request: Request) -> Answer:
         attempt = Attempt(self.connection, self._retry)
@@ -127,9 +129,9 @@ class AsyncLink:
 
 
 def _options(connection: Connection) -> dict[str, Any]:
-    tls = connection.tls
     return {
-        "verify": True if tls is None else tls,
+        # Without TLS nothing is verified, and reading the system's certificates takes a while.
+        "verify": connection.tls or connection.is_https,
         "trust_env": connection.trust_env,
         "timeout": httpx2.Timeout(connection.timeout_s, connect=min(5.0, connection.timeout_s)),
     }

@@ -72,10 +72,8 @@ class Query:
         """
         check_text(text)
         escaped = json.dumps(text, ensure_ascii=False)[1:-1]
-        forms = {text, escaped.translate(_SEPARATORS), json.dumps(text)[1:-1]}
-        if len(forms) == 1:
-            return self.contains(text)
-        return self.matches("|".join(quote_pattern(form) for form in sorted(forms)))
+        written = {escaped, escaped.translate(_SEPARATORS), json.dumps(text)[1:-1]}
+        return self._with_line(f"|= {' or '.join(map(quote, sorted({text} | written)))}")
 
     def matches(self, pattern: str) -> Query:
         """Keep lines in which this RE2 expression is found anywhere."""

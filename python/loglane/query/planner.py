@@ -55,8 +55,8 @@ class Planner:
         page_size: int = PAGE_SIZE,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        if page_size < 1:
-            raise ValueError(f"page_size must be at least 1, not {page_size}")
+        if page_size < 2:
+            raise ValueError(f"page_size must be at least 2, not {page_size}")
         contract = Places()
         places = Places(contract.labels.union(labels), contract.metadata.union(metadata))
         base = Query()

@@ -100,7 +100,8 @@ class Walk:
         if found[0].timestamp_ns != last_ns:
             self._move_to(last_ns + 1 if self._backward else last_ns)
             return [entry for entry in found if entry.timestamp_ns != last_ns]
-        found = yield from self._read_nanosecond(last_ns)
+        sample = found if wanted == self._page_size else None
+        found = yield from self._read_nanosecond(last_ns, sample)
         self._move_to(last_ns if self._backward else last_ns + 1)
         return found
 
@@ -116,13 +117,17 @@ class Walk:
             self._start_ns = moment_ns
         self.more = self._start_ns < self._end_ns
 
-    def _read_nanosecond(self, moment_ns: int) -> Plan[list[LogEntry]]:
+    def _read_nanosecond(
+        self, moment_ns: int, sample: list[LogEntry] | None
+    ) -> Plan[list[LogEntry]]:
         """Read all entries of one nanosecond, in parts when they do not fit one page."""
-        parts, complete = [self._query], []
+        parts: list[str] = [self._query]
+        complete: list[LogEntry] = []
         asked = 0
         while parts:
-            part = parts.pop()
-            found = yield from self._fetch(part, moment_ns, moment_ns + 1, self._page_size)
+            part, found, sample = parts.pop(), sample, None
+            if found is None:
+                found = yield from self._fetch(part, moment_ns, moment_ns + 1, self._page_size)
             asked += 1
             if len(found) < self._page_size:
                 complete += found
@@ -154,7 +159,7 @@ class Walk:
                 )  # fmt: skip
             except QueryError as error:
                 allowed = _LIMIT_REFUSED.search(str(error))
-                if allowed is None or not 0 < int(allowed[1]) < limit:
+                if allowed is None or not 1 < int(allowed[1]) < limit:
                     raise
                 self._page_size = limit = int(allowed[1])
                 continue
