@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from loglane.query.connection import Connection, Secret
@@ -49,19 +48,12 @@ class AsyncLogService:
             url, tenant, auth, token, ca_file, client_cert, verify, headers or {}, timeout_s
         )
         self._link = AsyncLink(connection, retry or Retry())
-        self._plan = Planner(
-            selector=selector, labels=labels, metadata=metadata, page_size=page_size
-        )
+        self._plan = Planner(selector, labels, metadata, page_size)
 
     async def __aenter__(self) -> AsyncLogService:
         return self
 
-    async def __aexit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -96,7 +88,7 @@ class AsyncLogService:
         search = self._plan.search(options, limit=limit, offset=offset, direction=direction)
         return await self._link.run(self._plan.entries(search))
 
-    async def query_by(self, field: str, value: Value, /, **options: Any) -> list[LogEntry]:
+    async def query_by(self, field: str, value: Value, **options: Any) -> list[LogEntry]:
         """Find entries by any field.
 
         Arguments, result and errors are those of the method of `LogService`.
@@ -104,7 +96,7 @@ class AsyncLogService:
         search = self._plan.search_by(field, value, options)
         return await self._link.run(self._plan.entries(search))
 
-    async def query_by_trace_id(self, trace_id: str, /, **options: Any) -> list[LogEntry]:
+    async def query_by_trace_id(self, trace_id: Text, **options: Any) -> list[LogEntry]:
         """Find the entries of one trace, all services; as `query_by`."""
         return await self.query_by("trace_id", trace_id, **options)
 
@@ -121,13 +113,10 @@ class AsyncLogService:
         return await self.query_logs(**{"level": ERRORS, **options})
 
     async def get_log_count(self, **options: Any) -> int:
-        """Count entries; Loki counts, no line is sent.
-
-        Arguments, result and errors are those of the method of `LogService`.
-        """
+        """Count entries by the filters and times of `query_logs`; no line is sent."""
         return await self._link.run(self._plan.count(self._plan.search(options)))
 
-    async def count_by(self, label: str, /, **options: Any) -> dict[str, int]:
+    async def count_by(self, label: str, **options: Any) -> dict[str, int]:
         """Count entries by the values of a field.
 
         Arguments, result and errors are those of the method of `LogService`.
@@ -135,10 +124,7 @@ class AsyncLogService:
         return await self._link.run(self._plan.count_by(label, self._plan.search(options)))
 
     async def stats(self, **options: Any) -> list[Volume]:
-        """Add up lines and bytes by service and level, the most lines first.
-
-        Arguments, result and errors are those of the method of `LogService`.
-        """
+        """Add up lines and bytes by service and level, most first; options as of `count_by`."""
         return await self._link.run(self._plan.stats(self._plan.search(options)))
 
     async def page(self, *, cursor: str | None = None, **options: Any) -> Page:
@@ -161,7 +147,8 @@ class AsyncLogService:
 
         Arguments, result and errors are those of the method of `LogService`.
         """
-        return self._follow(self._plan.tail_search(options), patience_s)
+        search = self._plan.tail_search(options)
+        return self._link.follow(self._plan.tail(search), patience_s)
 
     async def raw(
         self,
@@ -208,7 +195,7 @@ class AsyncLogService:
     ) -> AsyncIterator[LogEntry]:
         """Give entries that LogQL selects as Loki gets them; as `tail`."""
         search = self._plan.raw_search(logql, start_time or "now", None)
-        return self._follow(search, patience_s)
+        return self._link.follow(self._plan.tail(search), patience_s)
 
     async def labels(
         self, *, start_time: Moment | None = None, end_time: Moment | None = None
@@ -232,8 +219,3 @@ class AsyncLogService:
                     yield entry
 
         return entries()
-
-    def _follow(self, search: Search, patience_s: float) -> AsyncIterator[LogEntry]:
-        from loglane.query.following import follow_async
-
-        return follow_async(self._link, self._plan.tail(search), patience_s)

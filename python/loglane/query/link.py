@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
 
 import httpx2
 
-from loglane.errors import ServiceUnavailable
+from loglane.errors import EnvironmentMissing, ServiceUnavailable
 from loglane.query.connection import Connection, needs_post
+from loglane.query.entry import LogEntry
 from loglane.query.exchange import Answer, Plan, Request
 from loglane.query.quiet import quiet
 from loglane.query.retry import RETRIED, Retry
+from loglane.query.tailing import Tail
 
 T = TypeVar("T")
+
+_NO_WEBSOCKETS = "a tail needs the package websockets: pip install 'loglane[query]'"
 
 
 class Attempt:
@@ -73,6 +78,18 @@ class Link:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
+    def follow(self, tail: Tail, patience_s: float) -> Iterator[LogEntry]:
+        """Carry out a tail.
+
+        Raises:
+            EnvironmentMissing: `websockets` is not installed.
+        """
+        try:
+            from loglane.query.following import follow
+        except ImportError as error:
+            raise EnvironmentMissing(_NO_WEBSOCKETS) from error
+        return follow(self, tail, patience_s)
+
     def close(self) -> None:
         """Close the connections."""
         with quiet():
@@ -108,6 +125,14 @@ class AsyncLink:
                 request = plan.send(await self._send(request))
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+
+    def follow(self, tail: Tail, patience_s: float) -> AsyncIterator[LogEntry]:
+        """Carry out a tail, as `Link.follow`."""
+        try:
+            from loglane.query.following import follow_async
+        except ImportError as error:
+            raise EnvironmentMissing(_NO_WEBSOCKETS) from error
+        return follow_async(self, tail, patience_s)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -17,7 +17,7 @@ from loglane.query.search import LOOK_BACK_FOR_ID_NS, Reader, Search
 from loglane.query.series import Series, read_series
 from loglane.query.tailing import Tail
 from loglane.query.tally import tally
-from loglane.query.walk import PAGE_SIZE, Walk
+from loglane.query.walk import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,10 @@ class Planner:
 
     def __init__(
         self,
-        *,
-        selector: Mapping[str, str] | None = None,
-        labels: Sequence[str] = (),
-        metadata: Sequence[str] = (),
-        page_size: int = PAGE_SIZE,
+        selector: Mapping[str, str] | None,
+        labels: Sequence[str],
+        metadata: Sequence[str],
+        page_size: int,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         if page_size < 2:

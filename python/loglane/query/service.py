@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from loglane.query.connection import Connection, Secret
@@ -22,13 +21,11 @@ from loglane.query.walk import PAGE_SIZE
 class LogService:
     """Reads the log lines of one Loki; safe to share between threads.
 
-    Use it as a context manager, or call `close`. Every method may raise
-
-    - `ServiceUnavailable`: Loki is down, too slow, or answered 429 or 5xx until the budget of
-      `retry` was used up;
-    - `QueryError`: Loki refused the query; it carries Loki's message and the query;
-    - `TooManyResults`, a `QueryError`: the answer is larger than Loki gives;
-    - `ValueError` or `TypeError`: an argument that no query can have; nothing was sent.
+    Use it as a context manager, or call `close`. Every method may raise `ServiceUnavailable` (Loki
+    is down, too slow, or answered 429 or 5xx until `retry` was used up), `QueryError` (Loki refused
+    the query; it carries Loki's message and the query), `TooManyResults` (a `QueryError`: the
+    answer is larger than Loki gives), and `ValueError` or `TypeError` (an argument that no query
+    can have; nothing was sent).
 
     Args:
         url: Address of Loki, `http://127.0.0.1:3100`.
@@ -69,19 +66,12 @@ class LogService:
             url, tenant, auth, token, ca_file, client_cert, verify, headers or {}, timeout_s
         )
         self._link = Link(connection, retry or Retry())
-        self._plan = Planner(
-            selector=selector, labels=labels, metadata=metadata, page_size=page_size
-        )
+        self._plan = Planner(selector, labels, metadata, page_size)
 
     def __enter__(self) -> LogService:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -138,7 +128,7 @@ class LogService:
         search = self._plan.search(options, limit=limit, offset=offset, direction=direction)
         return self._link.run(self._plan.entries(search))
 
-    def query_by(self, field: str, value: Value, /, **options: Any) -> list[LogEntry]:
+    def query_by(self, field: str, value: Value, **options: Any) -> list[LogEntry]:
         """Find entries by any field.
 
         Args:
@@ -153,7 +143,7 @@ class LogService:
         search = self._plan.search_by(field, value, options)
         return self._link.run(self._plan.entries(search))
 
-    def query_by_trace_id(self, trace_id: str, /, **options: Any) -> list[LogEntry]:
+    def query_by_trace_id(self, trace_id: Text, **options: Any) -> list[LogEntry]:
         """Find the entries of one trace, all services; as `query_by`."""
         return self.query_by("trace_id", trace_id, **options)
 
@@ -170,14 +160,10 @@ class LogService:
         return self.query_logs(**{"level": ERRORS, **options})
 
     def get_log_count(self, **options: Any) -> int:
-        """Count entries; Loki counts, no line is sent.
-
-        Args:
-            options: The filters and times of `query_logs`.
-        """
+        """Count entries by the filters and times of `query_logs`; no line is sent."""
         return self._link.run(self._plan.count(self._plan.search(options)))
 
-    def count_by(self, label: str, /, **options: Any) -> dict[str, int]:
+    def count_by(self, label: str, **options: Any) -> dict[str, int]:
         """Count entries by the values of a field.
 
         Args:
@@ -193,11 +179,7 @@ class LogService:
         return self._link.run(self._plan.count_by(label, self._plan.search(options)))
 
     def stats(self, **options: Any) -> list[Volume]:
-        """Add up lines and bytes by service and level, the most lines first.
-
-        Args:
-            options: The filters and times of `query_logs`.
-        """
+        """Add up lines and bytes by service and level, most first; options as of `count_by`."""
         return self._link.run(self._plan.stats(self._plan.search(options)))
 
     def page(self, *, cursor: str | None = None, **options: Any) -> Page:
@@ -230,14 +212,15 @@ class LogService:
     def tail(self, *, patience_s: float = 300.0, **options: Any) -> Iterator[LogEntry]:
         """Give entries as Loki gets them, until the caller stops; needs `websockets`.
 
-        A connection that breaks is opened again, and what Loki stored meanwhile is read first, so
-        that nothing is lost or given twice. Entries come about in order of time.
+        A connection that breaks is opened again, and what Loki stored meanwhile is read first:
+        nothing is lost or given twice. Entries come about in order of time.
 
         Args:
             patience_s: How long Loki may be away before `ServiceUnavailable` is raised.
             options: The filters of `query_logs`, and `start_time`: where to begin, by default now.
         """
-        return self._follow(self._plan.tail_search(options), patience_s)
+        search = self._plan.tail_search(options)
+        return self._link.follow(self._plan.tail(search), patience_s)
 
     def raw(
         self,
@@ -258,9 +241,6 @@ class LogService:
             limit: As of `query_logs`; of numbers Loki gives all.
             direction: As of `query_logs`.
             step_s: Seconds between two points of numbers; by default Loki chooses.
-
-        Returns:
-            Entries, or the series over the time range.
         """
         search = self._plan.raw_search(
             logql, start_time, end_time, limit=limit, direction=direction
@@ -293,7 +273,7 @@ class LogService:
     ) -> Iterator[LogEntry]:
         """Give entries that LogQL selects as Loki gets them; as `tail`."""
         search = self._plan.raw_search(logql, start_time or "now", None)
-        return self._follow(search, patience_s)
+        return self._link.follow(self._plan.tail(search), patience_s)
 
     def labels(
         self, *, start_time: Moment | None = None, end_time: Moment | None = None
@@ -316,8 +296,3 @@ class LogService:
                 yield from page
 
         return entries()
-
-    def _follow(self, search: Search, patience_s: float) -> Iterator[LogEntry]:
-        from loglane.query.following import follow
-
-        return follow(self._link, self._plan.tail(search), patience_s)

@@ -62,7 +62,7 @@ def test_lasting_trouble_is_service_unavailable(face, status):
         (401, "no org id", QueryError, "tenant"),
         (404, "page not found", QueryError, "address of a Loki"),
         (302, "", QueryError, "address of a Loki"),
-        (400, "maximum number of series (500) reached for a single query", TooManyResults, "narrow"),
+        (400, "maximum number of series (500) reached", TooManyResults, "narrow"),
     ],
     ids=["parse error", "no tenant", "not found", "redirect", "too many series"],
 )  # fmt: skip
