@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from loglane.fields import LEVELS
 from loglane.sinks.loki.record import Record
@@ -13,8 +14,8 @@ from loglane.sinks.loki.record import Record
 # What Python keeps for a line besides its text: the bytes object, the tuple, the number of its
 # time and its place in the queue (tracemalloc on CPython 3.11 says 140; a test checks it).
 OVERHEAD = 160
-# Taken under one hold of the lock, which a log call may wait for.
-_TAKEN_AT_ONCE = 256
+# Taken or put back under one hold of the lock, which a log call may wait for.
+_MOVED_AT_ONCE = 256
 
 
 class LineQueue:
@@ -23,7 +24,6 @@ class LineQueue:
     Attributes:
         items: Lines in it.
         bytes: What they occupy, with what Python keeps for each.
-        dropped: Lines that had to go, by level.
         some: Set while there are lines.
         enough: Set while there are enough for a batch.
     """
@@ -37,16 +37,24 @@ class LineQueue:
 
     def start_child(self) -> None:
         """Begin anew in a forked child: empty, with free locks and nothing dropped yet."""
-        # Re-entrant: a signal handler may log while its own thread puts a line.
+        # Re-entrant: a signal handler may log while its own thread puts a line. Python runs it
+        # after calls, so what belongs together here has no call in between.
         self._lock = threading.RLock()
+        self._is_moving = False
         self.some = threading.Event()
         self.enough = threading.Event()
         self._levels: tuple[deque[Record], ...] = tuple(deque() for _ in LEVELS)
         self.items = self.bytes = 0
-        self.dropped: Counter[str] = Counter()
+        self._dropped = [0] * len(LEVELS)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Lines that had to go, by level."""
+        return {level: n for level, n in zip(LEVELS, self._dropped, strict=True) if n}
 
     def put(self, line: bytes, rank: int) -> None:
         """Append a line of a level, stamped with a time later than that of all before it."""
+        size = len(line) + OVERHEAD
         with self._lock:
             # Two lines with the same text and time would be one for Loki.
             now = time.time_ns()
@@ -55,9 +63,9 @@ class LineQueue:
             self._last_ns = now
             self._levels[rank].append((now, rank, line))
             self.items += 1
-            self.bytes += len(line) + OVERHEAD
-            while self.bytes > self._max_bytes or self.items > self._max_items:
-                self._make_room()
+            self.bytes += size
+            if self.bytes > self._max_bytes or self.items > self._max_items:
+                self._make_room_for(size, rank)
             if self.items == 1:
                 self.some.set()
             if self.bytes >= self._batch_bytes and not self.enough.is_set():
@@ -73,7 +81,7 @@ class LineQueue:
         taken: list[Record] = []
         room = max_bytes
         while room > 0:
-            with self._lock:
+            with self._moving():
                 found = self._take_some(room)
                 if not self.items:
                     self.some.clear()
@@ -87,40 +95,67 @@ class LineQueue:
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Return what was taken last and could not be sent; the bounds hold for it again."""
-        with self._lock:
-            for record in reversed(records):
-                self._levels[record[1]].appendleft(record)
-                self.items += 1
-                self.bytes += len(record[2]) + OVERHEAD
-            while self.bytes > self._max_bytes or self.items > self._max_items:
+        for end in range(len(records), 0, -_MOVED_AT_ONCE):
+            with self._moving():
+                for record in reversed(records[max(end - _MOVED_AT_ONCE, 0) : end]):
+                    size = len(record[2]) + OVERHEAD
+                    self._levels[record[1]].appendleft(record)
+                    self.items += 1
+                    self.bytes += size
                 self._make_room()
-            if self.items:
-                self.some.set()
-            if self.bytes >= self._batch_bytes:
-                self.enough.set()
+                if self.items:
+                    self.some.set()
+                if self.bytes >= self._batch_bytes:
+                    self.enough.set()
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """Hold the lock; a signal handler of the same thread then only appends."""
+        with self._lock:
+            self._is_moving = True
+            try:
+                yield
+            finally:
+                self._is_moving = False
 
     def _take_some(self, room: int) -> list[Record]:
         found: list[Record] = []
         waiting = [level for level in self._levels if level]
-        while waiting and room > 0 and len(found) < _TAKEN_AT_ONCE:
-            # Every level is in order of time.
-            oldest = waiting[0] if len(waiting) == 1 else min(waiting, key=_first)
-            record = oldest.popleft()
-            size = len(record[2])
-            self.items -= 1
-            self.bytes -= size + OVERHEAD
-            room -= size
-            found.append(record)
-            if not oldest:
-                waiting.remove(oldest)
+        # A signal handler of this thread that sends what is left leaves nothing here.
+        with suppress(IndexError):
+            while waiting and room > 0 and len(found) < _MOVED_AT_ONCE:
+                # Every level is in order of time.
+                oldest = waiting[0] if len(waiting) == 1 else min(waiting, key=_first)
+                record = oldest.popleft()
+                size = len(record[2])
+                self.items -= 1
+                self.bytes -= size + OVERHEAD
+                room -= size
+                found.append(record)
+                if not oldest:
+                    waiting.remove(oldest)
         return found
 
+    def _make_room_for(self, size: int, rank: int) -> None:
+        if self._is_moving:
+            # The next line makes room for this one, too.
+            return
+        if size > self._max_bytes:
+            # All others would have to go before it, and then itself.
+            self._levels[rank].pop()
+            self.items -= 1
+            self.bytes -= size
+            self._dropped[rank] += 1
+        self._make_room()
+
     def _make_room(self) -> None:
-        rank, level = next((rank, level) for rank, level in enumerate(self._levels) if level)
-        _, _, line = level.popleft()
-        self.items -= 1
-        self.bytes -= len(line) + OVERHEAD
-        self.dropped[LEVELS[rank]] += 1
+        for rank, level in enumerate(self._levels):
+            while level and (self.bytes > self._max_bytes or self.items > self._max_items):
+                _, _, line = level.popleft()
+                size = len(line) + OVERHEAD
+                self.items -= 1
+                self.bytes -= size
+                self._dropped[rank] += 1
 
 
 def _first(level: deque[Record]) -> Record:
