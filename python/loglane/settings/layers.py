@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from loglane.errors import Problem
 from loglane.settings.messages import message_of
 from loglane.settings.model import Settings
+from loglane.settings.secrecy import MASK, is_secret, masked
 from loglane.settings.values import level_name
 
 Path = tuple[str, ...]
@@ -104,7 +105,7 @@ class Layer:
             path = self._owner((*map(str, item["loc"]), *_key_of(item)))
             leaf = self.leaves[path]
             is_key = item["loc"][-1:] == ("[key]",)
-            value, text = (path[-1], None) if is_key else (leaf.value, leaf.place.text)
+            value, text = (path[-1], None) if is_key else _shown(path, leaf)
             wrong.setdefault(path, message_of(item, value, text))
         for path, message in wrong.items():
             problem = self.leaves.pop(path).place.problem(message)
@@ -116,6 +117,12 @@ class Layer:
         return next(
             where[:length] for length in range(len(where), -1, -1) if where[:length] in self.leaves
         )
+
+
+def _shown(path: Path, leaf: Leaf) -> tuple[Any, str | None]:
+    if is_secret(path):
+        return MASK, None
+    return masked(path, leaf.value), leaf.place.text
 
 
 def _key_of(item: Any) -> Path:

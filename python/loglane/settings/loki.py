@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from loglane.settings.values import Count, FilePath, Level, Seconds, Size, text_
 MIB = 1024 * 1024
 # What of the contract's labels comes with a line.
 LINE_LABELS = tuple(name for name in LABELS if name not in COLLECTOR_LABELS)
+# RFC 9110, section 5.6.2: what a token is made of.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Loki's default `max_line_size` (loki: pkg/validation/limits.go).
 LOKI_MAX_LINE = 256 * 1024
 
@@ -28,7 +31,7 @@ def _url(value: Any) -> str:
         usable = False
     if not usable:
         raise ValueError("is not an address such as http://127.0.0.1:3100")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("holds more than an address; a user and a password go to `auth`")
     return text.rstrip("/")
 
@@ -38,6 +41,13 @@ def _header(value: Any) -> str:
     if not text.isascii():
         raise ValueError("should be ASCII, as HTTP wants it")
     return text
+
+
+def _header_name(value: Any) -> str:
+    name = text_value(value)
+    if _HEADER_NAME.fullmatch(name) is None:
+        raise ValueError("is not a header's name; use letters, digits and '-'")
+    return name
 
 
 def _label(value: Any) -> str:
@@ -51,6 +61,7 @@ def _label(value: Any) -> str:
 
 Url = Annotated[str, BeforeValidator(_url)]
 Header = Annotated[str, BeforeValidator(_header)]
+HeaderName = Annotated[str, BeforeValidator(_header_name)]
 LabelName = Annotated[str, BeforeValidator(_label)]
 Value = Annotated[str, BeforeValidator(text_value)]
 Bytes = Annotated[Size, Field(ge=1024)]
@@ -162,7 +173,7 @@ class LokiPush(Section):
     url: Url = "http://127.0.0.1:3100"
     tenant: Header | None = None
     auth: LokiAuth = LokiAuth()
-    headers: Mapping[Header, Header] = Field(default_factory=dict)
+    headers: Mapping[HeaderName, Header] = Field(default_factory=dict)
     tls: LokiTls = LokiTls()
     timeouts: LokiTimeouts = LokiTimeouts()
     batch: LokiBatch = LokiBatch()

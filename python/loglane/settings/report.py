@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,7 @@ from typing import Any
 from loglane.container import resolve_mode
 from loglane.settings.layers import dotted
 from loglane.settings.loading import DEFAULT, Loaded, values_of
-
-MASK = "***"
-_SECRET_NAME = re.compile(
-    r"passw|pwd|passphrase|secret|token|credential|authorization|cookie|dsn|(api|access|private)_?key",
-    re.IGNORECASE,
-)
-_USER_INFO = re.compile(r"(?<=://)[^/\s?#]*@")
+from loglane.settings.secrecy import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +36,7 @@ def rows(loaded: Loaded) -> list[Row]:
     for path, value in values_of(loaded.settings):
         name = dotted(path)
         origin = loaded.origins[name]
-        found.append(Row(name, _written(_masked(path[-1], value)), origin, origin != DEFAULT))
+        found.append(Row(name, _written(_plain(masked(path, value))), origin, origin != DEFAULT))
     return found
 
 
@@ -51,23 +44,21 @@ def facts(loaded: Loaded) -> dict[str, Any]:
     """Return the same for machines."""
     settings = loaded.settings
     mode, why = resolve_mode(settings.mode, container_enabled=settings.container.enabled)
-    masked: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     for path, value in values_of(settings):
-        inner = masked
+        inner = shown
         for key in path[:-1]:
             inner = inner.setdefault(key, {})
-        inner[path[-1]] = _masked(path[-1], value)
+        inner[path[-1]] = _plain(masked(path, value))
     return {
         "file": None if loaded.file is None else str(loaded.file),
         "mode": {"set": settings.mode, "resolved": mode, "because": why},
-        "settings": masked,
+        "settings": shown,
         "origins": loaded.origins,
     }
 
 
-def _masked(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        return MASK if _SECRET_NAME.search(name) else _USER_INFO.sub(f"{MASK}@", value)
+def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, Mapping):

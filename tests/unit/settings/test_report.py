@@ -64,6 +64,18 @@ def test_secrets_are_masked_in_both_forms(folder):
         assert "https://***@example.org/x" in done.stdout
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["table", "json"])
+def test_secrets_of_the_push_are_masked(folder, arguments):
+    """A token, a password, and every header: each may be a key."""
+    secrets = {"LOGLANE_LOKI__AUTH__PASSWORD": "geheim-1", "LOGLANE_LOKI__AUTH__USERNAME": "ann"}
+    headers = {"LOGLANE_LOKI__HEADERS": '{"X-Api-Key": "geheim-2", "X-Mine": "geheim-3"}'}
+    done = config(folder, *arguments, **secrets, **headers)
+    assert (0, False, True) == (done.returncode, "geheim" in done.stdout, "X-Mine" in done.stdout)
+    secrets = {"LOGLANE_LOKI__AUTH__TOKEN": "geheim\n", "LOGLANE_LOKI__URL": "http://u:geheim@x"}
+    done = config(folder, *arguments, **secrets)
+    assert (2, False) == (done.returncode, "geheim" in done.stdout + done.stderr)
+
+
 def test_json_has_the_same_facts(folder):
     """Machines get the settings nested, the origins by dotted path, and the mode."""
     facts = json.loads(config(folder, "--json", LOGLANE_CALLER="1").stdout)

@@ -124,12 +124,15 @@ MASKS = "should be a list of names, such as [card_number, '!token']"
         ("flow_control.first", 1.5, "1.5 should be a whole number"),
         ("flow_control.window_s", 0, "0 should be greater than 0"),
         ("loki.url", "loki:3100", "'loki:3100' is not an address such as http://127.0.0.1:3100"),
-        ("loki.url", "http://u:p@loki", "'http://u:p@loki' holds more than an address; a user and "
+        ("loki.url", "http://:p@loki", "'http://***@loki' holds more than an address; a user and "
          "a password go to `auth`"),
         ("loki.labels.trace_id", "x", "'trace_id' has too many values for a label; each would open "
          "a stream of its own"),
         ("loki.labels.level", "x", "is a label already; its value comes with the line"),
-        ("loki.headers.X-A", "\u00e9", "'\u00e9' should be ASCII, as HTTP wants it"),
+        ("loki.headers.X-A", "\u00e9", "'***' should be ASCII, as HTTP wants it"),
+        ("loki.headers.X A", "b", "'X A' is not a header's name; use letters, digits and '-'"),
+        ("loki.auth.token", "se\ncret", "'***' has a character that cannot be printed"),
+        ("loki.auth.password", 12345, "'***' should be a text"),
         ("loki.auth.username", "me", "goes with a password or a password_file"),
         ("loki.tls.key_file", "k.pem", "goes with a cert_file"),
         ("loki.batch.max_bytes", "1b", "'1b' should be at least 1024"),
