@@ -119,7 +119,7 @@ class Courier:
         tally.batches += 1
         tally.last_error = ""
         if judge(answer) == "refused":
-            refused = refused_lines(answer.reason, lines)
+            refused = refused_lines(answer.text, lines)
             self.lose("refused", refused, f"it refused {refused} of {lines}: {answer.reason}")
             lines -= refused
         tally.sent += lines

@@ -1,7 +1,8 @@
 """What an answer of Loki means for the lines of a push.
 
 Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs and
-loki: pkg/distributor/http.go, pkg/util/errors.go (how refused lines are counted).
+loki: pkg/distributor/distributor.go, pkg/util/errors.go, pkg/ingester/stream.go (how refused lines
+are counted).
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ Outcome = Literal["stored", "refused", "too_large", "again"]
 
 # A proxy or a gateway says these while it is set up, or a password is changed: no fault of a line.
 _SETUP = frozenset({401, 403, 404, 405, 407, 408, 425})
-_IGNORED = re.compile(r"total ignored: (\d+) out of \d+")
-_ALIKE = re.compile(r"\b(\d+) errors? like:")
+# The last words of an ingester, behind a reason for each line.
+_IGNORED = re.compile(r"total ignored: (\d+) out of \d+ for stream")
+# A distributor groups equal texts, and gives no number when there is but one.
+_ALIKE = re.compile(r"(?:^|; )(\d+) errors like: ")
+# Of its texts those that are about one line; others are about a stream, or the whole push.
+_OF_A_LINE = re.compile(r"has timestamp too (?:old|new)|max entry size|structured metadata")
 
 
 def judge(answer: Answer) -> Outcome:
@@ -31,12 +36,17 @@ def judge(answer: Answer) -> Outcome:
     return "refused"
 
 
-def refused_lines(reason: str, lines: int) -> int:
+def refused_lines(text: str, lines: int) -> int:
     """Count the lines that Loki refused of a push; the others it has stored.
 
     Args:
-        reason: Loki's text.
-        lines: How many there were. All count when the text gives no number.
+        text: Loki's answer.
+        lines: How many there were. All count when the answer does not tell.
     """
-    counts = _IGNORED.findall(reason) or _ALIKE.findall(reason)
-    return min(sum(map(int, counts)), lines) if counts else lines
+    counts = _IGNORED.findall(text)
+    if not counts:
+        first, *rest = _ALIKE.split(text)
+        counts, reasons = (rest[::2], rest[1::2]) if rest else (["1"], [first])
+        if not all(map(_OF_A_LINE.search, reasons)):
+            return lines
+    return min(sum(map(int, counts)), lines)

@@ -23,7 +23,7 @@ from loglane.settings.loki import LokiAuth, LokiPush, LokiTls
 _PATH = "/loki/api/v1/push"
 _MAX_ANSWER = 64 * 1024
 _MAX_REASON = 500
-# A header that HTTP cannot carry, such as a token with a line break, is a ValueError.
+# Headers that HTTP cannot carry, and files with no text in them, are a ValueError.
 _FAILURES = (OSError, http.client.HTTPException, ValueError)
 # A connection that had been idle, and that the other side has closed meanwhile.
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
@@ -38,8 +38,14 @@ class Answer:
     """What Loki said: `retry_after_s` is None unless it asked for a pause."""
 
     status: int
-    reason: str
+    text: str
     retry_after_s: float | None
+
+    @property
+    def reason(self) -> str:
+        """The text for people: one line, not too long, nothing that a terminal would obey."""
+        words = " ".join(self.text[:_MAX_REASON].split())
+        return "".join(one if one.isprintable() else "?" for one in words)
 
 
 class Transport:
@@ -54,7 +60,8 @@ class Transport:
         """
         parts = urlsplit(settings.url)
         self._secure = parts.scheme == "https"
-        self._place = (parts.hostname or "", parts.port)
+        # Always with a port: http.client would look for one in an IPv6 address.
+        self._place = (parts.hostname or "", parts.port or (443 if self._secure else 80))
         self._path = parts.path.rstrip("/") + _PATH
         self._settings = settings
         timeouts = settings.timeouts
@@ -152,8 +159,7 @@ class Transport:
         self._has_answered = True
         if response.will_close or not response.isclosed():
             self.close()
-        reason = " ".join(text.split())[:_MAX_REASON]
-        return Answer(response.status, reason, _pause_s(response.headers.get("Retry-After")))
+        return Answer(response.status, text, _pause_s(response.headers.get("Retry-After")))
 
 
 def _headers(settings: LokiPush) -> dict[str, str]:
@@ -163,6 +169,10 @@ def _headers(settings: LokiPush) -> dict[str, str]:
     authorization = _authorization(settings.auth)
     if authorization is not None:
         headers["Authorization"] = authorization
+    for name, value in headers.items():
+        # What http.client says of it would show the secret.
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"the header {name} has a character that HTTP cannot carry")
     return headers
 
 
@@ -179,7 +189,12 @@ def _authorization(auth: LokiAuth) -> str | None:
 
 def _secret(value: str | None, file: str | None) -> str | None:
     # Read for each connection, so that a rotated secret is taken up.
-    return value if file is None else Path(file).read_text(encoding="utf-8").strip()
+    if file is None:
+        return value
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is no text") from None
 
 
 def _context(tls: LokiTls) -> ssl.SSLContext:
@@ -202,12 +217,13 @@ def _pause_s(text: str | None) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, OSError):
         return None
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    text = getattr(error, "strerror", None) or str(error)
-    return text or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    file = getattr(error, "filename", None)
+    return f"{file}: {text}" if file else text
