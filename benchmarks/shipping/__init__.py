@@ -1,0 +1,1 @@
+"""What the direct push costs, beside others and the limit."""

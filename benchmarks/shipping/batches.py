@@ -1,0 +1,139 @@
+"""Ready-made push requests, as large as the sink's, in both encodings of Loki.
+
+The protobuf is written by hand from Loki's `pkg/push/push.proto`, and not by the sink's code, so
+that a mistake there is no mistake here:
+
+    PushRequest  streams = 1 (repeated)
+    StreamAdapter  labels = 1 (text), entries = 2 (repeated)
+    EntryAdapter  timestamp = 1, line = 2, structuredMetadata = 3 (repeated)
+    Timestamp  seconds = 1, nanos = 2
+    LabelPairAdapter  name = 1, value = 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import cramjam
+import orjson
+
+from benchmarks.shipping.lines import Line
+
+SIZE = 1024 * 1024
+_VARINT, _BYTES = 0, 2
+
+
+class Batch(NamedTuple):
+    """The body of one push."""
+
+    body: bytes
+    lines: int
+
+
+class Encoding(NamedTuple):
+    """How a push is written."""
+
+    headers: Mapping[str, str]
+    encode: Callable[[Mapping[str, list[Line]], str], bytes]
+
+
+def make_batches(
+    lines: Iterable[Line], service: str, encoding: Encoding, metadata: bool = True
+) -> list[Batch]:
+    """Pack lines into batches of 1 MiB of text, one stream for each level.
+
+    Args:
+        lines: What is packed.
+        service: Value of the label `service`.
+        encoding: One of `ENCODINGS`.
+        metadata: Whether the ids are sent as structured metadata.
+    """
+    batches = []
+    for group in _groups(lines):
+        streams: dict[str, list[Line]] = {}
+        for line in group:
+            kept = line if metadata else line._replace(metadata={})
+            streams.setdefault(line.level, []).append(kept)
+        batches.append(Batch(encoding.encode(streams, service), len(group)))
+    return batches
+
+
+def _groups(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    group: list[Line] = []
+    size = 0
+    for line in lines:
+        group.append(line)
+        size += len(line.text)
+        if size >= SIZE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _labels(service: str, level: str) -> dict[str, str]:
+    return {"env": "dev", "level": level, "log_category": "orders", "service": service}
+
+
+def _protobuf(streams: Mapping[str, list[Line]], service: str) -> bytes:
+    request = bytearray()
+    for level, lines in streams.items():
+        pairs = ", ".join(f'{key}="{value}"' for key, value in _labels(service, level).items())
+        stream = bytearray(_field(1, b"{" + pairs.encode() + b"}"))
+        for line in lines:
+            stream += _field(2, _entry(line))
+        request += _field(1, bytes(stream))
+    return bytes(cramjam.snappy.compress_raw(bytes(request)))
+
+
+def _entry(line: Line) -> bytes:
+    seconds, nanos = divmod(line.timestamp_ns, 10**9)
+    stamp = _number(1, seconds) + _number(2, nanos)
+    pairs = (
+        _field(3, _field(1, name.encode()) + _field(2, value.encode()))
+        for name, value in line.metadata.items()
+    )
+    return _field(1, stamp) + _field(2, line.text) + b"".join(pairs)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | _BYTES]) + _varint(len(data)) + data
+
+
+def _number(number: int, value: int) -> bytes:
+    return bytes([number << 3 | _VARINT]) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _json(streams: Mapping[str, list[Line]], service: str) -> bytes:
+    body = [
+        {"stream": _labels(service, level), "values": [_value(line) for line in lines]}
+        for level, lines in streams.items()
+    ]
+    return orjson.dumps({"streams": body})
+
+
+def _value(line: Line) -> list[object]:
+    value: list[object] = [str(line.timestamp_ns), line.text.decode()]
+    return [*value, line.metadata] if line.metadata else value
+
+
+def _gzip(streams: Mapping[str, list[Line]], service: str) -> bytes:
+    return bytes(cramjam.gzip.compress(_json(streams, service), level=1))
+
+
+_IS_JSON = {"Content-Type": "application/json"}
+ENCODINGS = {
+    "protobuf": Encoding({"Content-Type": "application/x-protobuf"}, _protobuf),
+    "json": Encoding(_IS_JSON, _json),
+    "json.gz": Encoding({**_IS_JSON, "Content-Encoding": "gzip"}, _gzip),
+}
