@@ -10,6 +10,15 @@ from typing import Any
 
 from benchmarks import collector, log_call, reading, render, store
 from benchmarks.log_call import report
+from benchmarks.shipping import side_by_side
+
+# They need Docker, programs of Loki's or minutes, so each runs only when it is asked for.
+_ALONE = {
+    "store": store.run,
+    "collector": collector.run,
+    "shipping": side_by_side.run,
+    "reading": reading.run,
+}
 
 
 def main() -> None:
@@ -18,7 +27,7 @@ def main() -> None:
     parser.add_argument(
         "only",
         nargs="?",
-        choices=("render", "log", "store", "collector", "reading"),
+        choices=("render", "log", *_ALONE),
         help="run only this one",
     )
     parser.add_argument(
@@ -36,17 +45,10 @@ def main() -> None:
 
 def _run(only: str | None, source: str | None = None) -> dict[str, Any]:
     print(report.machine_lines(), end="\n\n")
+    if only in _ALONE:
+        found = collector.run((source,)) if only == "collector" and source else _ALONE[only]()
+        return {"ok": found["ok"], only: found}
     results: dict[str, Any] = {}
-    # Needs Docker and a minute, so it runs only when it is asked for.
-    if only == "store":
-        return {"ok": (found := store.run())["ok"], "store": found}
-    # Needs the programs of Loki.
-    if only == "reading":
-        return {"ok": (found := reading.run())["ok"], "reading": found}
-    # Needs the collectors' programs and some minutes.
-    if only == "collector":
-        sources = (source,) if source else collector.SOURCES
-        return {"ok": (found := collector.run(sources))["ok"], "collector": found}
     if only != "log":
         results["render"] = {"ok": render.run()}
         print()

@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,8 @@ class Bench:
         written: Mapping[str, int],
         said: int,
         problems: Sequence[str] = (),
-        **more: Any,
+        note: str = "",
+        is_ordered: bool = True,
     ) -> Outcome:
         """Count what Loki has, and compare it with what was written and said.
 
@@ -200,12 +201,15 @@ class Bench:
             written: Lines of each writer.
             said: Lines that the sinks said they dropped.
             problems: What was found wrong already.
-            **more: Of the outcome.
+            note: Of the outcome.
+            is_ordered: Whether the numbers of a writer were written in their order.
         """
         seconds = self.seconds
         stored = self.stored()
         tallies = [tally(stored, name, range(count)) for name, count in written.items()]
-        return judge(tallies, said, seconds, problems, **more)
+        if not is_ordered:
+            tallies = [replace(one, disordered=0) for one in tallies]
+        return judge(tallies, said, seconds, problems, note)
 
     def close(self) -> None:
         """End every app that is left."""
@@ -218,7 +222,7 @@ def judge(
     said: int,
     seconds: float,
     problems: Sequence[str] = (),
-    **more: Any,
+    note: str = "",
 ) -> Outcome:
     """Add tallies up; what was lost must have been said, and nothing may be doubled."""
     lost = sum(len(one.missing) for one in tallies)
@@ -232,7 +236,7 @@ def judge(
     if disordered:
         found.append(f"{disordered} entries are not in the order they were written in")
     lines = sum(one.written for one in tallies)
-    return Outcome(lines, lost, doubled, said, seconds, problems=tuple(found), **more)
+    return Outcome(lines, lost, doubled, said, seconds, note, tuple(found))
 
 
 def dropped(report: Mapping[str, Any]) -> int:

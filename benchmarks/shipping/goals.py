@@ -1,0 +1,57 @@
+"""What the direct push has to reach, and whether it does."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from benchmarks.shipping.rounds import QUEUE_BYTES, Figures
+
+LIMIT = "limit, protobuf"
+HANDLERS = ("python-logging-loki 0.3.1", "loki-logger-handler 1.1.2")
+
+
+class Verdict(NamedTuple):
+    """One goal with what was measured; `value` is None when that was not possible."""
+
+    title: str
+    value: float | None
+    limit: float
+    unit: str = "x"
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is reached."""
+        if self.value is None:
+            return False
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    def __str__(self) -> str:
+        value = "not measured" if self.value is None else f"{self.value:.2f}{self.unit}"
+        wanted = f"{'at most' if self.at_most else 'at least'} {self.limit:g}{self.unit}"
+        return f"{self.title:<58}{value:>12}, {wanted:<15}{'yes' if self.met else 'NO'}"
+
+
+def judge(found: Mapping[str, Figures], grown_bytes: float) -> list[Verdict]:
+    """Return a verdict for each goal."""
+    sink = found["loglane, sink.write"].rate
+    verdicts = [Verdict("sink, of the limit", ratio(sink, found[LIMIT].rate), 0.8)]
+    verdicts += [
+        Verdict(f"sink, of {name}", ratio(sink, found[name].rate) if name in found else None, 50)
+        for name in HANDLERS
+    ]
+    for stdout in ("stdout to null", "stdout a pipe"):
+        own = found[f"loglane, log call, {stdout}"].call_ns
+        base = found[f"loglane without push, {stdout}"].call_ns
+        title = f"app's call, of the one without push, {stdout}"
+        verdicts.append(Verdict(title, ratio(own, base), 1.3, at_most=True))
+    title = f"memory with Loki down, of queue.max_bytes ({QUEUE_BYTES >> 20} MiB)"
+    verdicts.append(Verdict(title, grown_bytes / QUEUE_BYTES, 1.0, at_most=True))
+    return verdicts
+
+
+def ratio(own: list[float], base: list[float]) -> float:
+    """Return the median of the rounds' own ratios: what slows a round down slows both."""
+    return statistics.median(mine / other for mine, other in zip(own, base, strict=True))

@@ -1,0 +1,109 @@
+"""The package's own process: `python -m benchmarks.shipping.worker TASK`.
+
+Peers: `sink` is given ready-made lines, `push` is the log call of an app that pushes, `stdout` the
+same call of one that does not. Where stdout leads is decided by whoever starts the process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loglane.settings.loki import LokiPush
+from loglane.sinks.loki import LokiSink
+
+import loglane
+from benchmarks.shipping.lines import fields_of, level_of
+from benchmarks.shipping.measure import Task, resident_bytes
+from loglane.fields import LEVELS
+
+_FLUSH_S = 120.0
+_WARM_UP = 1000
+# Nothing is to be dropped because a benchmark writes faster than any Loki takes it.
+_LARGE = {"max_items": 10_000_000, "max_bytes": "4GiB"}
+
+Peer = tuple[Callable[[int], None], Callable[[], None]]
+
+
+def main() -> None:
+    """Do the task."""
+    task = Task.from_argument()
+    if task.mode == "memory":
+        Path(task.out).write_text(json.dumps(_memory(task)))
+        return
+    call, finish = {"sink": _sink, "push": _push, "stdout": _stdout}[task.peer](task)
+    task.measure(call, finish)
+
+
+def _sink(task: Task) -> Peer:
+    sink = LokiSink(LokiPush(**_settings(task)))
+    lines = [(text, LEVELS.index(level)) for level, text in task.ready_lines()]
+
+    def finish() -> None:
+        assert sink.flush(_FLUSH_S), "Loki has not confirmed every line"
+
+    return lambda number: sink.write(*lines[number]), finish
+
+
+def _push(task: Task) -> Peer:
+    call = _configured(task, {"loki": _settings(task)})
+
+    def finish() -> None:
+        # Its end sends what is left.
+        loglane.reset()
+
+    return call, finish
+
+
+def _stdout(task: Task) -> Peer:
+    return _configured(task, {}), lambda: None
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    drain = {"timeouts": {"drain_s": _FLUSH_S}}
+    return {"enabled": True, "url": task.url, "queue": _LARGE, **drain, **task.options}
+
+
+def _configured(task: Task, settings: dict[str, Any]) -> Callable[[int], None]:
+    loglane.configure(
+        mode="container", service=task.service, env="dev", level="debug",
+        flow_control={"enabled": False}, **settings,
+    )  # fmt: skip
+    logger = loglane.get_logger("shop.orders")
+    methods = {level: getattr(logger, level) for level in LEVELS}
+    # Making the fields is the app's own business.
+    calls = [(methods[level_of(number)], fields_of(number)) for number in range(task.lines)]
+
+    def call(number: int) -> None:
+        write, fields = calls[number]
+        write("an order was placed", **fields)
+
+    return call
+
+
+def _memory(task: Task) -> dict[str, float]:
+    """Log while Loki is down; tell by how much the process grew at most."""
+    loglane.configure(
+        mode="container", service=task.service, env="dev", level="debug",
+        flow_control={"enabled": False}, loki={"enabled": True, "url": task.url, **task.options},
+    )  # fmt: skip
+    logger = loglane.get_logger("shop.orders")
+
+    def write(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            getattr(logger, level_of(number))("an order was placed", **fields_of(number))
+
+    write(0, _WARM_UP)
+    before = resident_bytes()
+    write(_WARM_UP, task.lines - _WARM_UP)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    stats = loglane.loki_sink_stats()
+    dropped = sum(stats["dropped"].values())
+    return {"grown_bytes": largest - before, "queued": stats["queued"], "dropped": dropped}
+
+
+if __name__ == "__main__":
+    main()
