@@ -69,7 +69,7 @@ class App:
 
     def _write(self, number: int) -> None:
         fields = {
-            "run": self._plan.run, "writer": self._plan.name, "seq": number,
+            "writer": self._plan.name, "seq": number,
             "trace_id": f"{number:032x}", "log_category": "orders", "amount": number / 100,
         }  # fmt: skip
         self._counts.write(number + 1, number)

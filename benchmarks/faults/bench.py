@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,7 +134,6 @@ class Bench:
         self.folder = folder
         self.loki = loki
         self.scale = scale
-        self.run = uuid.uuid4().hex[:12]
         self._writer = writer
         self._apps: list[AppProcess] = []
         self._began = time.monotonic()
@@ -168,13 +166,13 @@ class Bench:
         }
         plan |= {"settle_s": self.scale.settle_s, **changes}
         settings = {**self.settings, **(loki or {})}
-        app = AppProcess(Plan(name, self.run, str(self.folder), settings, **plan))
+        app = AppProcess(Plan(name, str(self.folder), settings, **plan))
         self._apps.append(app)
         return app
 
     def report(self, name: str) -> dict[str, Any]:
         """Wait for what a process reported at its end; a child may end later than its parent."""
-        file = Plan(name, self.run, str(self.folder)).report_file
+        file = Plan(name, str(self.folder)).report_file
         poll(lambda: file.exists() and file.stat().st_size > 0, f"the report of {name}")
         report: dict[str, Any] = json.loads(file.read_bytes())
         return report
@@ -184,8 +182,8 @@ class Bench:
         return sum(dropped(self.report(name)) for name in names)
 
     def stored(self) -> list[Stored]:
-        """Return every line of this run that Loki has."""
-        return read_back(self.loki.url, self.run, self._began_ns)
+        """Return every line that Loki has."""
+        return read_back(self.loki.url, self._began_ns)
 
     def outcome(
         self,

@@ -1,4 +1,4 @@
-"""What Loki has of a run: every stored entry is read back, and counted by its number."""
+"""What Loki has of a case: every stored entry is read back, and counted by its number."""
 
 from __future__ import annotations
 
@@ -49,15 +49,14 @@ class Tally:
     disordered: int
 
 
-def read_back(url: str, run: str, began_ns: int) -> list[Stored]:
-    """Return every entry that a run left in Loki, in no order.
+def read_back(url: str, began_ns: int) -> list[Stored]:
+    """Return every entry that a case left in its Loki, in no order.
 
     Args:
         url: Where Loki is.
-        run: What the lines carry as `run`.
-        began_ns: When the run began.
+        began_ns: When the case began.
     """
-    query = f'{{service="{SERVICE}"}} |= "{run}"'
+    query = f'{{service="{SERVICE}"}}'
     with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False) as client:
         return list(_read(client, query, began_ns - _BEFORE_NS, time.time_ns() + _AFTER_NS))
 
@@ -74,9 +73,10 @@ def tally(stored: Iterable[Stored], writer: str, numbers: range) -> Tally:
     )
 
 
-def own_lines(stored: Iterable[Stored]) -> list[dict[str, Any]]:
-    """Return what the package says of itself: lines without a number."""
-    return [entry.line for entry in stored if entry.seq is None]
+def told(stored: Iterable[Stored]) -> int:
+    """Return how many lost lines the package's own lines among these tell of."""
+    reports = [entry.line.get("lost", {}) for entry in stored if entry.seq is None]
+    return sum(count for lost in reports for count in lost.values())
 
 
 def _read(client: httpx2.Client, query: str, start_ns: int, end_ns: int) -> Iterator[Stored]:

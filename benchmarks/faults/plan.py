@@ -1,4 +1,4 @@
-"""What an app process of a run does, and what it leaves behind for whoever counts."""
+"""What an app process of a case does, and what it leaves behind for whoever counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class Plan:
 
     Attributes:
         name: What its lines carry as `writer`.
-        run: What they carry as `run`.
         folder: Where it leaves its report and its counts.
         loki: The settings of the sink.
         lines: How many it writes.
@@ -37,7 +36,6 @@ class Plan:
     """
 
     name: str
-    run: str
     folder: str
     loki: dict[str, Any] = field(default_factory=dict)
     lines: int = 0

@@ -34,7 +34,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     asked = {name: int(values[0]) for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     for number in range(asked["first"], asked["first"] + asked["count"]):
         write = getattr(_logger, level_of(number))
-        write("a numbered line", run=PLAN.run, writer=PLAN.name, seq=number)
+        write("a numbered line", writer=PLAN.name, seq=number)
     _served += 1
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from benchmarks.shipping.rounds import QUEUE_BYTES, Figures
 
 LIMIT = "limit, protobuf"
+# The batch at work is not in the queue: its lines, their fields, the request of each encoding.
+BATCH_BYTES = 16 * 2**20
 HANDLERS = ("python-logging-loki 0.3.1", "loki-logger-handler 1.1.2")
 
 
@@ -47,8 +49,10 @@ def judge(found: Mapping[str, Figures], grown_bytes: float) -> list[Verdict]:
         base = found[f"loglane without push, {stdout}"].call_ns
         title = f"app's call, of the one without push, {stdout}"
         verdicts.append(Verdict(title, ratio(own, base), 1.3, at_most=True))
-    title = f"memory with Loki down, of queue.max_bytes ({QUEUE_BYTES >> 20} MiB)"
-    verdicts.append(Verdict(title, grown_bytes / QUEUE_BYTES, 1.0, at_most=True))
+    mib = 2**20
+    bound = (QUEUE_BYTES + BATCH_BYTES) // mib
+    title = f"memory, queue.max_bytes {QUEUE_BYTES // mib} MiB and {BATCH_BYTES // mib} for a batch"
+    verdicts.append(Verdict(title, grown_bytes / mib, bound, " MiB", at_most=True))
     return verdicts
 
 

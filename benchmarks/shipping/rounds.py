@@ -112,7 +112,7 @@ class Runner:
     def memory(self, lines: int) -> dict[str, float]:
         """Let an app log while Loki is down; the bound of the queue is `QUEUE_BYTES`."""
         # Only the bound in bytes is to hold it.
-        queue = {"max_bytes": QUEUE_BYTES, "max_items": 100_000_000}
+        queue = {"max_bytes": QUEUE_BYTES, "max_items": 10_000_000}
         options = {"queue": queue, "timeouts": {"drain_s": 1}}
         peer = Peer("", "push", options=options)
         return self._run(peer, "memory", lines, _service(), f"http://127.0.0.1:{free_ports(1)[0]}")

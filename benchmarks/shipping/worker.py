@@ -7,7 +7,6 @@ same call of one that does not. Where stdout leads is decided by whoever starts 
 from __future__ import annotations
 
 import json
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def _memory(task: Task) -> dict[str, float]:
     write(0, _WARM_UP)
     before = resident_bytes()
     write(_WARM_UP, task.lines - _WARM_UP)
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    largest = resident_bytes(largest=True)
     stats = loglane.loki_sink_stats()
     dropped = sum(stats["dropped"].values())
     return {"grown_bytes": largest - before, "queued": stats["queued"], "dropped": dropped}

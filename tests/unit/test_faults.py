@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.faults import counting
 from benchmarks.faults.bench import judge
-from benchmarks.faults.counting import Stored, Tally, own_lines, read_back, tally
+from benchmarks.faults.counting import Stored, Tally, read_back, tally, told
 
 
 def entry(seq, *, writer="app", at=None, stream="level=info"):
@@ -38,9 +38,10 @@ def test_tally_counts_what_is_stored(stored, expected):
 
 
 def test_lines_without_a_number_are_the_packages_own():
-    """What the package says of itself counts as nobody's line."""
-    stored = [Stored("s", 1, "", None, {"message": "log lines were lost"}), entry(0)]
-    assert [{"message": "log lines were lost"}] == own_lines(stored)
+    """What the package says of itself counts as nobody's line; lost lines it tells of add up."""
+    own = [{"lost": {"loki.a": 2, "loki.b": 1}}, {"lost": {"loki.a": 4}}, {"message": "hello"}]
+    stored = [*(Stored("s", 1, "", None, line) for line in own), entry(0)]
+    assert 7 == told(stored)
     assert Tally(1, (), 0, 0) == tally(stored, "app", range(1))
 
 
@@ -85,7 +86,7 @@ def test_reading_back_reads_every_entry_once(monkeypatch, page):
 def test_reading_back_says_so_when_loki_refuses(loki_that_refuses):
     """An answer that is no list of entries is never taken for an empty one."""
     with pytest.raises(AssertionError, match="Loki answered 400: too many"):
-        read_back(loki_that_refuses, "run", 0)
+        read_back(loki_that_refuses, 0)
 
 
 @pytest.fixture
