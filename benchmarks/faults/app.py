@@ -100,7 +100,7 @@ class App:
 
     def _settle(self) -> None:
         deadline = time.monotonic() + self._plan.settle_s
-        while time.monotonic() < deadline and self._stats()["queued"]:
+        while time.monotonic() < deadline and _has_work(self._stats()):
             time.sleep(_POLL_S)
 
     def _report(self) -> None:
@@ -126,7 +126,7 @@ def _open_package(plan: Plan) -> tuple[Log, Stats]:
     flow = {"enabled": False}
     loglane.configure(
         mode="container", service=SERVICE, env="dev", level="debug", flow_control=flow,
-        loki={"enabled": True, **plan.loki},
+        loki={"enabled": True, "level": "debug", **plan.loki},
     )  # fmt: skip
     logger = loglane.get_logger("faults")
     methods = {
@@ -147,6 +147,10 @@ def _open_naive(plan: Plan) -> tuple[Log, Stats]:
         sink.write(level=level, message="a numbered line", **fields)
 
     return log, sink.stats
+
+
+def _has_work(stats: dict[str, Any]) -> bool:
+    return bool(stats["queued"] or stats.get("wal_lines") or stats.get("is_away"))
 
 
 def _limit_files(size: int) -> None:

@@ -22,7 +22,7 @@ from benchmarks.shipping.lines import level_of
 PLAN = Plan.from_json(os.environ["FAULTS_PLAN"])
 loglane.configure(
     mode="container", service=SERVICE, env="dev", level="debug",
-    flow_control={"enabled": False}, loki={"enabled": True, **PLAN.loki},
+    flow_control={"enabled": False}, loki={"enabled": True, "level": "debug", **PLAN.loki},
 )  # fmt: skip
 _logger = loglane.get_logger("faults")
 _served = 0

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loglane.settings.loki import LokiPush
-from loglane.sinks.loki import LokiSink
-
 import loglane
 from benchmarks.shipping.lines import fields_of, level_of
 from benchmarks.shipping.measure import Task, resident_bytes
 from loglane.fields import LEVELS
+from loglane.settings.loki import LokiPush
+from loglane.sinks.loki import LokiSink
 
 _FLUSH_S = 120.0
 _WARM_UP = 1000
@@ -63,7 +62,11 @@ def _stdout(task: Task) -> Peer:
 
 def _settings(task: Task) -> dict[str, Any]:
     drain = {"timeouts": {"drain_s": _FLUSH_S}}
-    return {"enabled": True, "url": task.url, "queue": _LARGE, **drain, **task.options}
+    return {**_base(task), "queue": _LARGE, **drain, **task.options}
+
+
+def _base(task: Task) -> dict[str, Any]:
+    return {"enabled": True, "level": "debug", "url": task.url}
 
 
 def _configured(task: Task, settings: dict[str, Any]) -> Callable[[int], None]:
@@ -87,7 +90,7 @@ def _memory(task: Task) -> dict[str, float]:
     """Log while Loki is down; tell by how much the process grew at most."""
     loglane.configure(
         mode="container", service=task.service, env="dev", level="debug",
-        flow_control={"enabled": False}, loki={"enabled": True, "url": task.url, **task.options},
+        flow_control={"enabled": False}, loki={**_base(task), **task.options},
     )  # fmt: skip
     logger = loglane.get_logger("shop.orders")
 
