@@ -27,12 +27,10 @@ def encode_streams(streams: Sequence[ResultStream], *, categorise: bool) -> byte
     return _envelope("streams", result, categorise=categorise)
 
 
-def encode_vector(vector: Vector, ts_ns: int) -> bytes:
-    """Encode an instant answer, sorted by labels."""
-    result = [
-        {"metric": dict(labels), "value": _sample(ts_ns, value)}
-        for labels, value in sorted(vector.items())
-    ]
+def encode_vector(vector: Vector, ts_ns: int, *, is_sorted: bool = False) -> bytes:
+    """Encode an instant answer, sorted by labels unless the query has sorted it by values."""
+    samples = vector.items() if is_sorted else sorted(vector.items())
+    result = [{"metric": dict(labels), "value": _sample(ts_ns, value)} for labels, value in samples]
     return _envelope("vector", result)
 
 

@@ -14,7 +14,7 @@ from loglane.devserver.api.encoding import (
     encode_streams,
     encode_vector,
 )
-from loglane.devserver.engine.query import run_instant, run_range
+from loglane.devserver.engine.query import is_sorted, run_instant, run_range
 from loglane.devserver.engine.streams import run_log_query
 from loglane.devserver.logql import longest_reach, parse, parse_matchers
 from loglane.devserver.logql.nodes import (
@@ -77,7 +77,7 @@ class Reads:
         result = run_instant(self.store, tenant, query, ts_ns)
         if isinstance(result, float):
             return encode_scalar(result, ts_ns)
-        return encode_vector(result, ts_ns)
+        return encode_vector(result, ts_ns, is_sorted=is_sorted(query))
 
     def labels(self, tenant: str, params: Mapping[str, str]) -> bytes:
         """List the label names of the streams of a time range."""

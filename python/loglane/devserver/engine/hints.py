@@ -100,9 +100,11 @@ def metric_hints(
     required: Sequence[str],
     grouping: Grouping | None,
     tests: tuple[tuple[str, LabelTest], ...],
+    unwrapped: str = "",
 ) -> Hints:
-    """Derive hints for a metric query from the labels it filters by and groups by."""
-    names = tuple(dict.fromkeys(_with_base_names([*required, *(grouping or Grouping()).names])))
+    """Derive hints for a metric query from the labels it filters by, groups by and unwraps."""
+    grouped = (grouping or Grouping()).names
+    names = tuple(dict.fromkeys(_with_base_names([*required, *grouped, unwrapped])))
     preserve = "__error__" in names
     if grouping is not None and grouping.single:
         if names:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from loglane.devserver.engine.filters import compile_filter, single_label_tests
-from loglane.devserver.engine.hints import Hints, metric_hints, required_names
+from loglane.devserver.engine.hints import Hints, filter_names, metric_hints, required_names
 from loglane.devserver.engine.json_stage import parse_json
 from loglane.devserver.engine.labels import ERROR, ERROR_DETAILS, PRESERVE_ERROR, LabelSet
 from loglane.devserver.engine.logfmt_stage import parse_logfmt
@@ -15,6 +15,7 @@ from loglane.devserver.logql.nodes import (
     Grouping,
     JsonStage,
     KeepStage,
+    LabelFilter,
     LabelFilterStage,
     LineFilter,
     LogfmtStage,
@@ -57,9 +58,28 @@ def log_pipeline(stages: Sequence[Stage]) -> Pipeline:
     return Pipeline(stages, Hints(tests=single_label_tests(stages)))
 
 
-def metric_pipeline(stages: Sequence[Stage], grouping: Grouping | None) -> Pipeline:
-    """Compile the pipeline of a metric query whose series are grouped so, or not at all."""
-    hints = metric_hints(required_names(stages), grouping, single_label_tests(stages))
+def metric_pipeline(
+    stages: Sequence[Stage],
+    grouping: Grouping | None,
+    unwrapped: str = "",
+    condition: LabelFilter | None = None,
+) -> Pipeline:
+    """Compile the pipeline of a metric query.
+
+    Args:
+        stages: Its stages.
+        grouping: How its series are grouped; None when they keep their labels.
+        unwrapped: The label whose value is the sample, if any.
+        condition: The label filter after `unwrap`, which the pipeline itself does not run.
+
+    Raises:
+        Refused: A pattern is bad.
+    """
+    required, tested = required_names(stages), tuple(stages)
+    if condition is not None:
+        required += filter_names(condition)
+        tested = (*tested, LabelFilterStage(condition))
+    hints = metric_hints(required, grouping, single_label_tests(tested), unwrapped)
     return Pipeline(stages, hints)
 
 

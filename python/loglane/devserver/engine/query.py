@@ -6,23 +6,34 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from loglane.devserver.engine.binary import combine
+from loglane.devserver.engine.plan import make_plan
 from loglane.devserver.engine.ranges import run_range_aggregation
+from loglane.devserver.engine.replacement import replace_labels
 from loglane.devserver.engine.series import Labels, Vector
 from loglane.devserver.engine.vectors import aggregate
 from loglane.devserver.engine.window import Window
 from loglane.devserver.logql.nodes import (
     Binary,
     ConstantVector,
-    Grouping,
+    LabelReplace,
     Metric,
+    Part,
     RangeAggregation,
     Scalar,
     VectorAggregation,
 )
+from loglane.devserver.refusal import Refused
 from loglane.devserver.store import Store
 
 # A series: its samples as (nanoseconds, value), oldest first.
 Matrix: TypeAlias = dict[Labels, list[tuple[int, float]]]
+
+# limits_config.max_query_series of the stack; Loki's own default is 500.
+MAX_SERIES = 5000
+# Loki groups while it reads, which also decides what a parser has to extract.
+_GROUPED_WHILE_READ = frozenset(
+    {"bytes_over_time", "bytes_rate", "sum_over_time", "rate", "count_over_time"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +45,58 @@ class _Evaluation:
     def run(self, node: Metric) -> list[Vector] | float:
         match node:
             case Scalar(value=value):
-                return value
+                result: list[Vector] | float = value
             case ConstantVector(value=value):
-                return [{(): value} for _ in self.window.ends()]
+                result = [{(): value} for _ in self.window.ends()]
             case RangeAggregation():
-                return self._aggregate_range(node, None)
+                result = run_range_aggregation(self.store, self.tenant, node, self.window)
             case VectorAggregation():
-                return self._aggregate_vector(node)
+                result = self._aggregate_vector(node)
+            case LabelReplace(operand=operand):
+                result = [replace_labels(node, vector) for vector in self._steps(operand)]
             case Binary():
-                return self._combine(node)
-
-    def _aggregate_range(self, node: RangeAggregation, grouping: Grouping | None) -> list[Vector]:
-        return run_range_aggregation(self.store, self.tenant, node, self.window, grouping)
+                result = self._combine(node)
+            case Part(query=query):
+                result = _limited(self.run(query))
+        return result
 
     def _aggregate_vector(self, node: VectorAggregation) -> list[Vector]:
         inner = node.operand
-        if node.op == "sum" and isinstance(inner, RangeAggregation):
-            # Loki groups while it reads, which also decides what `| json` has to extract.
-            vectors: list[Vector] | float = self._aggregate_range(inner, node.grouping)
+        if (
+            node.op == "sum"
+            and isinstance(inner, RangeAggregation)
+            and inner.grouping is None
+            and inner.op in _GROUPED_WHILE_READ
+        ):
+            vectors = run_range_aggregation(
+                self.store, self.tenant, inner, self.window, node.grouping
+            )
         else:
-            vectors = self.run(inner)
-        return [aggregate(node, vector) for vector in self._steps(vectors)]
+            vectors = self._steps(inner)
+        return [aggregate(node, vector) for vector in vectors]
 
     def _combine(self, node: Binary) -> list[Vector]:
         left, right = self.run(node.left), self.run(node.right)
         if isinstance(left, float):
-            return [combine(node, left, vector) for vector in self._steps(right)]
+            return [combine(node, left, vector) for vector in _vectors(right, self.window)]
         if isinstance(right, float):
             return [combine(node, vector, right) for vector in left]
         return [combine(node, one, other) for one, other in zip(left, right, strict=True)]
 
-    def _steps(self, vectors: list[Vector] | float) -> list[Vector]:
-        if isinstance(vectors, float):
-            return [{(): vectors} for _ in self.window.ends()]
-        return vectors
+    def _steps(self, node: Metric) -> list[Vector]:
+        return _vectors(self.run(node), self.window)
 
 
 def run_instant(store: Store, tenant: str, node: Metric, ts_ns: int) -> Vector | float:
     """Evaluate a metric query at one instant; a literal gives a number, all else a vector.
 
+    Returns:
+        A number, or a vector whose order counts when the query sorts (`is_sorted`).
+
     Raises:
-        Refused: A pipeline error, or series that match more than once.
+        Refused: A pipeline error, too many series, or series that match more than once.
     """
-    result = _Evaluation(store, tenant, Window.at(ts_ns)).run(node)
+    result = _Evaluation(store, tenant, Window.at(ts_ns)).run(make_plan(node))
     return result if isinstance(result, float) else result[0]
 
 
@@ -84,9 +104,9 @@ def run_range(store: Store, tenant: str, node: Metric, window: Window) -> Matrix
     """Evaluate a metric query at each step; a literal gives a number, all else a matrix.
 
     Raises:
-        Refused: A pipeline error, or series that match more than once.
+        Refused: A pipeline error, too many series, or series that match more than once.
     """
-    result = _Evaluation(store, tenant, window).run(node)
+    result = _Evaluation(store, tenant, window).run(make_plan(node))
     if isinstance(result, float):
         return result
     matrix: Matrix = {}
@@ -94,3 +114,32 @@ def run_range(store: Store, tenant: str, node: Metric, window: Window) -> Matrix
         for labels, value in vector.items():
             matrix.setdefault(labels, []).append((ts_ns, value))
     return matrix
+
+
+def is_sorted(node: Metric) -> bool:
+    """Tell whether a query has `sort` or `sort_desc`, so that the order of a vector counts."""
+    match node:
+        case VectorAggregation(op=op, operand=operand):
+            return op in {"sort", "sort_desc"} or is_sorted(operand)
+        case LabelReplace(operand=operand):
+            return is_sorted(operand)
+        case Binary(left=left, right=right):
+            return is_sorted(left) or is_sorted(right)
+        case _:
+            return False
+
+
+def _vectors(result: list[Vector] | float, window: Window) -> list[Vector]:
+    if isinstance(result, float):
+        return [{(): result} for _ in window.ends()]
+    return result
+
+
+def _limited(result: list[Vector] | float) -> list[Vector] | float:
+    if not isinstance(result, float) and len(set().union(*result)) > MAX_SERIES:
+        raise Refused(
+            f"maximum number of series ({MAX_SERIES}) reached for a single query; consider "
+            "reducing query cardinality by adding more specific stream selectors, reducing the "
+            "time range, or aggregating results with functions like sum(), count() or topk()"
+        )
+    return result

@@ -1,61 +1,60 @@
-"""Vector aggregations: `sum`, `avg`, `min`, `max`, `count`, `topk` and `bottomk`."""
+"""Vector aggregations: `sum`, `avg`, `topk`, `sort` and the like, at one step."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable
 
-from loglane.devserver.engine.ranges import group_labels
+from loglane.devserver.engine.over_time import square_root, variance
+from loglane.devserver.engine.samples import group_labels
 from loglane.devserver.engine.series import Labels, Vector
 from loglane.devserver.logql.nodes import VectorAggregation
 
+_Members = list[tuple[Labels, float]]
+
 
 def aggregate(node: VectorAggregation, vector: Vector) -> Vector:
-    """Aggregate one vector by the groups of the node."""
-    groups: defaultdict[Labels, list[tuple[Labels, float]]] = defaultdict(list)
+    """Aggregate one vector by the groups of the node; `sort` gives its series in order."""
+    if node.op in {"sort", "sort_desc"}:
+        return dict(_ranked(list(vector.items()), largest=node.op == "sort_desc"))
+    groups: defaultdict[Labels, _Members] = defaultdict(list)
     for labels, value in vector.items():
         groups[group_labels(labels, node.grouping)].append((labels, value))
     if node.k is not None:
         return {
             labels: value
             for members in groups.values()
-            for labels, value in _best(members, node.k, largest=node.op == "topk")
+            for labels, value in _ranked(members, largest=node.op == "topk")[: node.k]
         }
-    return {labels: _reduce(node.op, [v for _, v in group]) for labels, group in groups.items()}
+    reducer = _REDUCERS[node.op]
+    return {labels: reducer([v for _, v in group]) for labels, group in groups.items()}
 
 
-def _reduce(op: str, values: list[float]) -> float:
-    match op:
-        case "sum":
-            return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
-        case "count":
-            return float(len(values))
-        case "avg":
-            return _mean(values)
-        case "max":
-            return max(_numbers(values), default=math.nan)
-        case _:
-            return min(_numbers(values), default=math.nan)
-
-
-def _mean(values: Iterable[float]) -> float:
-    mean = 0.0
-    for number, value in enumerate(values, start=1):
-        mean += (value - mean) / number
-    return mean
+def _sum(values: list[float]) -> float:
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
 
 
 def _numbers(values: list[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-def _best(
-    members: list[tuple[Labels, float]], k: int, *, largest: bool
-) -> list[tuple[Labels, float]]:
+def _ranked(members: _Members, *, largest: bool) -> _Members:
     # NaN is the worst of both orders.
     def rank(member: tuple[Labels, float]) -> tuple[bool, float]:
         value = member[1]
         return math.isnan(value), -value if largest else value
 
-    return sorted(sorted(members), key=rank)[:k]
+    return sorted(sorted(members), key=rank)
+
+
+_REDUCERS: dict[str, Callable[[list[float]], float]] = {
+    "sum": _sum,
+    "count": lambda values: float(len(values)),
+    # Loki's query frontend makes a sum and a count of it.
+    "avg": lambda values: _sum(values) / len(values),
+    "stdvar": variance,
+    "stddev": lambda values: square_root(variance(values)),
+    "max": lambda values: max(_numbers(values), default=math.nan),
+    "min": lambda values: min(_numbers(values), default=math.nan),
+}

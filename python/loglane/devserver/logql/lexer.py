@@ -14,31 +14,31 @@ from typing import Any
 from lark import Token
 from lark.lexer import Lexer as LarkLexer
 
+from loglane.devserver.logql.functions import CONVERSIONS, RANGE_FUNCTIONS, VECTOR_FUNCTIONS
 from loglane.devserver.logql.position import parse_error
 from loglane.devserver.logql.strings import unquote
 from loglane.devserver.logql.units import parse_bytes, parse_duration, parse_prometheus_duration
 from loglane.devserver.refusal import unsupported
 
-_RANGE_FUNCTIONS = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate"})
-_VECTOR_FUNCTIONS = frozenset({"sum", "avg", "min", "max", "count", "topk", "bottomk"})
-_OTHER_FUNCTIONS = frozenset(
-    {
-        "rate_counter", "avg_over_time", "sum_over_time", "min_over_time", "max_over_time",
-        "stdvar_over_time", "stddev_over_time", "quantile_over_time", "first_over_time",
-        "last_over_time", "absent_over_time", "stddev", "stdvar", "sort", "sort_desc",
-        "label_replace", "approx_topk", "bytes", "duration", "duration_seconds", "ip",
-    }
-)  # fmt: skip
+_FUNCTIONS = {
+    **dict.fromkeys(RANGE_FUNCTIONS, "RANGE_FUNCTION"),
+    **dict.fromkeys(VECTOR_FUNCTIONS, "VECTOR_FUNCTION"),
+    **dict.fromkeys(CONVERSIONS, "CONVERSION"),
+    "vector": "_VECTOR",
+    "label_replace": "_LABEL_REPLACE",
+}
+_OTHER_FUNCTIONS = frozenset({"approx_topk", "ip"})
 _UNKNOWN_KEYWORDS = frozenset(
     {
-        "unwrap", "regexp", "unpack", "pattern", "label_format", "line_format", "decolorize",
+        "regexp", "unpack", "pattern", "label_format", "line_format", "decolorize",
         "group_left", "group_right", "variants", "of",
     }
 )  # fmt: skip
 _KEYWORDS = {
     "by": "BY", "without": "WITHOUT", "bool": "BOOL", "on": "ON", "ignoring": "IGNORING",
     "or": "OR", "and": "AND", "unless": "UNLESS", "offset": "_OFFSET",
-    "json": "_JSON", "logfmt": "_LOGFMT", "drop": "_DROP", "keep": "_KEEP",
+    "unwrap": "_UNWRAP", "json": "_JSON", "logfmt": "_LOGFMT", "drop": "_DROP",
+    "keep": "_KEEP",
 }  # fmt: skip
 _SYMBOLS = {
     "|=": "PIPE_EXACT", "|~": "PIPE_MATCH", "|>": "PIPE_PATTERN", "!>": "NOT_PATTERN",
@@ -155,12 +155,8 @@ def _scan_name(text: str, name: str, end: int) -> tuple[str, Any, int]:
     if lowered in _UNKNOWN_KEYWORDS:
         raise unsupported(f"`{lowered}`")
     if _CALL.match(text, end):
-        if lowered in _RANGE_FUNCTIONS:
-            return "RANGE_FUNCTION", lowered, end
-        if lowered in _VECTOR_FUNCTIONS:
-            return "VECTOR_FUNCTION", lowered, end
-        if lowered == "vector":
-            return "_VECTOR", lowered, end
+        if lowered in _FUNCTIONS:
+            return _FUNCTIONS[lowered], lowered, end
         if lowered in _OTHER_FUNCTIONS:
             raise unsupported(f"`{lowered}()`")
     return "IDENTIFIER", name, end

@@ -90,6 +90,19 @@ class KeepStage:
     labels: tuple[str | Matcher, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unwrap:
+    """`| unwrap duration(took)`: the label whose value is the sample.
+
+    `conversion` is `bytes`, `duration` or `duration_seconds`, empty for a plain number. The parser
+    sees it among the stages; a range aggregation holds it apart, with the label filters after it.
+    """
+
+    label: str
+    conversion: str = ""
+    filters: tuple[LabelFilter, ...] = ()
+
+
 Stage: TypeAlias = LineFilter | JsonStage | LogfmtStage | LabelFilterStage | DropStage | KeepStage
 
 
@@ -99,16 +112,6 @@ class LogQuery:
 
     matchers: tuple[Matcher, ...]
     stages: tuple[Stage, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RangeAggregation:
-    """`rate({...}[5m] offset 1h)`."""
-
-    op: str
-    query: LogQuery
-    interval_ns: int
-    offset_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,22 @@ class Grouping:
     def single(self) -> bool:
         """Whether everything falls into one group without labels."""
         return not self.names and not self.without
+
+
+@dataclass(frozen=True, slots=True)
+class RangeAggregation:
+    """`quantile_over_time(0.9, {...} | unwrap x [5m] offset 1h) by (level)`.
+
+    `grouping` is None when there is none, which keeps every label; `parameter` is the quantile.
+    """
+
+    op: str
+    query: LogQuery
+    interval_ns: int
+    offset_ns: int = 0
+    unwrap: Unwrap | None = None
+    grouping: Grouping | None = None
+    parameter: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +175,18 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelReplace:
+    """`label_replace(..., "target", "$1", "source", "(.*)")`."""
+
+    operand: Metric
+    target: str
+    replacement: str
+    source: str
+    pattern: str
+    depth: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Scalar:
     """A number."""
 
@@ -169,5 +200,15 @@ class ConstantVector:
     value: float
 
 
-Metric: TypeAlias = "RangeAggregation | VectorAggregation | Binary | Scalar | ConstantVector"
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A query inside another that counts as one of its own; the parser makes none."""
+
+    query: Metric
+    depth: int = field(default=1, compare=False)
+
+
+Metric: TypeAlias = (
+    "RangeAggregation | VectorAggregation | Binary | LabelReplace | Scalar | ConstantVector | Part"
+)
 Query: TypeAlias = "LogQuery | Metric"

@@ -12,6 +12,7 @@ from lark.exceptions import UnexpectedToken, VisitError
 from loglane.devserver.logql.lexer import Lexer
 from loglane.devserver.logql.nodes import (
     Binary,
+    LabelReplace,
     LogQuery,
     Matcher,
     Query,
@@ -103,7 +104,7 @@ def _walk(query: Query) -> Iterator[Query]:
         yield node
         if isinstance(node, RangeAggregation):
             pending.append(node.query)
-        elif isinstance(node, VectorAggregation):
+        elif isinstance(node, VectorAggregation | LabelReplace):
             pending.append(node.operand)
         elif isinstance(node, Binary):
             pending += (node.left, node.right)

@@ -86,6 +86,11 @@ def compile_pattern(pattern: str) -> re2._Regexp:
         raise Refused(f"parse error : error parsing regexp: {shown}: `{pattern}`") from None
 
 
+def replaced_pattern(pattern: str) -> str:
+    """Anchor the pattern of `label_replace` as Loki does, without compiling it alone first."""
+    return f"^(?:{pattern})$"
+
+
 def _any_line_test(values: Sequence[str], *, is_pattern: bool, negated: bool) -> Test:
     searches: list[Test] = []
     literal: Simplified | None = None

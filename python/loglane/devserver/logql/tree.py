@@ -9,6 +9,12 @@ from typing import Any
 from lark import Token, Transformer, v_args
 
 from loglane.devserver.logql.arithmetic import apply_operator
+from loglane.devserver.logql.functions import (
+    build_range,
+    build_range_aggregation,
+    build_vector_aggregation,
+    check_no_unwrap,
+)
 from loglane.devserver.logql.nodes import (
     AllOf,
     AnyOf,
@@ -21,6 +27,7 @@ from loglane.devserver.logql.nodes import (
     KeepStage,
     LabelFilter,
     LabelFilterStage,
+    LabelReplace,
     LineFilter,
     LogfmtStage,
     LogQuery,
@@ -30,8 +37,10 @@ from loglane.devserver.logql.nodes import (
     RangeAggregation,
     Scalar,
     Stage,
+    Unwrap,
     VectorAggregation,
 )
+from loglane.devserver.logql.patterns import compile_pattern, replaced_pattern
 from loglane.devserver.logql.units import parse_float
 from loglane.devserver.refusal import Refused, unsupported
 
@@ -46,7 +55,13 @@ class TreeBuilder(Transformer[Token, Any]):
     """Build nodes bottom-up, so that nesting costs no stack while parsing."""
 
     def log_query(self, matchers: tuple[Matcher, ...], stages: tuple[Stage, ...] = ()) -> LogQuery:
-        return LogQuery(matchers, stages)
+        return LogQuery(matchers, check_no_unwrap(stages))
+
+    def unwrap(self, label: Token) -> Unwrap:
+        return Unwrap(label.value)
+
+    def unwrap_converted(self, conversion: Token, label: Token) -> Unwrap:
+        return Unwrap(label.value, conversion.value)
 
     def selector(self, *matchers: Matcher | None) -> tuple[Matcher, ...]:
         return tuple(matcher for matcher in matchers if matcher is not None)
@@ -117,12 +132,13 @@ class TreeBuilder(Transformer[Token, Any]):
         return tuple(name.value for name in names if name is not None)
 
     def range_aggregation(
-        self, op: Token, log_range: tuple[LogQuery, int, int]
+        self,
+        op: Token,
+        parameter: Token | None,
+        log_range: RangeAggregation,
+        grouping: Grouping | None,
     ) -> RangeAggregation:
-        query, interval_ns, offset_ns = log_range
-        if interval_ns == 0:
-            raise unsupported("a range of zero")
-        return RangeAggregation(op.value, query, interval_ns, offset_ns)
+        return build_range_aggregation(op.value, _text(parameter), log_range, grouping)
 
     def range_first(
         self,
@@ -130,17 +146,28 @@ class TreeBuilder(Transformer[Token, Any]):
         interval: Token,
         offset: int | None,
         stages: tuple[Stage, ...] | None,
-    ) -> tuple[LogQuery, int, int]:
-        return LogQuery(matchers, stages or ()), interval.value, offset or 0
+    ) -> RangeAggregation:
+        return build_range(matchers, stages or (), interval.value, offset or 0)
 
     def range_last(
         self,
         matchers: tuple[Matcher, ...],
-        stages: tuple[Stage, ...] | None,
+        stages: tuple[Stage, ...],
         interval: Token,
         offset: int | None,
-    ) -> tuple[LogQuery, int, int]:
-        return LogQuery(matchers, stages or ()), interval.value, offset or 0
+    ) -> RangeAggregation:
+        return build_range(matchers, stages, interval.value, offset or 0)
+
+    def range_unwrapped(
+        self,
+        matchers: tuple[Matcher, ...],
+        interval: Token,
+        offset: int | None,
+        stages: tuple[Stage, ...] | None,
+    ) -> RangeAggregation:
+        if stages and not isinstance(stages[0], Unwrap):
+            raise Refused("parse error : syntax error: only unwrap may follow this range")
+        return self.range_first(matchers, interval, offset, stages)
 
     def offset(self, duration: Token) -> int:
         return int(duration.value)
@@ -148,9 +175,7 @@ class TreeBuilder(Transformer[Token, Any]):
     def vector_aggregation(
         self, op: Token, k: Token | None, operand: Metric, grouping: Grouping | None
     ) -> VectorAggregation:
-        return VectorAggregation(
-            op.value, operand, grouping or Grouping(), _parameter(op.value, k), _deeper(operand)
-        )
+        return build_vector_aggregation(op.value, _text(k), operand, grouping, _deeper(operand))
 
     def grouped_first(
         self, op: Token, grouping: Grouping, k: Token | None, operand: Metric
@@ -159,6 +184,14 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def grouping(self, kind: Token, names: tuple[str, ...]) -> Grouping:
         return Grouping(names, kind.type == "WITHOUT")
+
+    def label_replace(
+        self, operand: Metric, target: Token, replacement: Token, source: Token, pattern: Token
+    ) -> LabelReplace:
+        compile_pattern(replaced_pattern(pattern.value))
+        return LabelReplace(
+            operand, target.value, replacement.value, source.value, pattern.value, _deeper(operand)
+        )
 
     def constant_vector(self, value: Token) -> ConstantVector:
         return ConstantVector(_number(value.value))
@@ -175,18 +208,8 @@ def _number(text: str) -> float:
         raise Refused(f"parse error : unable to parse literal as a float: {error}") from None
 
 
-def _parameter(op: str, k: Token | None) -> int | None:
-    if op not in {"topk", "bottomk"}:
-        if k is not None:
-            raise Refused(f"parse error : unsupported parameter for operation {op}({k.value},")
-        return None
-    if k is None:
-        raise Refused(f"parse error : parameter required for operation {op}")
-    if not k.value.isdigit() or len(k.value) > 18:
-        raise Refused(f"parse error : invalid parameter {op}({k.value},")
-    if int(k.value) == 0:
-        raise Refused(f"parse error : invalid parameter (must be greater than 0) {op}({k.value}")
-    return int(k.value)
+def _text(token: Token | None) -> str | None:
+    return None if token is None else token.value
 
 
 def _counted(parts: tuple[LabelFilter, ...]) -> tuple[LabelFilter, ...]:

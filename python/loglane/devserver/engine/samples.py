@@ -1,0 +1,165 @@
+"""Samples of a range aggregation: what lines are worth, by series.
+
+This is the one place where metric queries read entries; `tally` counts without reading them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TypeAlias
+
+from loglane.devserver.engine.filters import compile_filter
+from loglane.devserver.engine.hints import LabelTest
+from loglane.devserver.engine.labels import LabelSet
+from loglane.devserver.engine.pipeline import Pipeline, metric_pipeline
+from loglane.devserver.engine.series import Labels, freeze
+from loglane.devserver.logql.nodes import (
+    AllOf,
+    Grouping,
+    LabelFilter,
+    RangeAggregation,
+    Unwrap,
+)
+from loglane.devserver.logql.units import parse_bytes, parse_float, parse_go_duration
+from loglane.devserver.store import Store, Stream
+
+SAMPLE_ERROR = "SampleExtractionErr"
+_SECOND = 1_000_000_000
+
+# The times in nanoseconds and the values of one series, oldest first.
+Column: TypeAlias = tuple[list[int], list[float]]
+# The value of a line that has passed the stages; None leaves it out.
+_Extract: TypeAlias = "Callable[[str, LabelSet], float | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How lines become samples: a pipeline, the value of a line, and the labels that stay."""
+
+    pipeline: Pipeline
+    extract: _Extract
+    grouping: Grouping | None
+
+    def series(self, labels: LabelSet) -> Labels:
+        """Return the series of the current line; one with an error keeps every label."""
+        if labels.error or self.grouping is None:
+            return freeze(labels.categorised().merged())
+        if self.grouping.single:
+            return ()
+        return group_labels(freeze(labels.categorised().merged()), self.grouping)
+
+
+def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extraction:
+    """Compile the stages and `unwrap` of an aggregation.
+
+    Args:
+        node: The aggregation.
+        outer: The grouping of an enclosing `sum`, when Loki groups by it while it reads.
+
+    Raises:
+        Refused: A pattern is bad.
+    """
+    grouping = _grouping(node, outer)
+    stages = node.query.stages
+    if node.unwrap is None:
+        is_size = node.op in {"bytes_over_time", "bytes_rate"}
+        pipeline = metric_pipeline(stages, grouping)
+        return Extraction(pipeline, _size if is_size else _one, grouping)
+    condition = _condition(node.unwrap)
+    pipeline = metric_pipeline(stages, grouping, node.unwrap.label, condition)
+    return Extraction(pipeline, _unwrapper(node.unwrap, condition), grouping)
+
+
+def read_samples(
+    store: Store,
+    streams: list[Stream],
+    extraction: Extraction,
+    bounds: tuple[int, int],
+) -> dict[Labels, Column]:
+    """Read the samples of streams after `bounds[0]`, up to and with `bounds[1]`."""
+    start, end = bounds[0] + 1, bounds[1] + 1
+    pipeline, extract = extraction.pipeline, extraction.extract
+    found: defaultdict[Labels, list[tuple[int, float]]] = defaultdict(list)
+    for stream in streams:
+        labels = LabelSet(stream.labels, pipeline.hints)
+        with closing(store.read(stream, start, end)) as entries:
+            for ts, line, metadata in entries:
+                labels.reset(metadata)
+                if not pipeline.process(line, labels):
+                    continue
+                value = extract(line, labels)
+                if value is not None:
+                    found[extraction.series(labels)].append((ts, value))
+    return {labels: _column(samples) for labels, samples in found.items()}
+
+
+def group_labels(labels: Labels, grouping: Grouping) -> Labels:
+    """Keep the labels that a grouping keeps."""
+    return tuple(pair for pair in labels if (pair[0] in grouping.names) != grouping.without)
+
+
+def _grouping(node: RangeAggregation, outer: Grouping | None) -> Grouping | None:
+    if node.op == "absent_over_time":
+        return Grouping()
+    grouping = node.grouping if node.grouping is not None else outer
+    if node.unwrap is None or (grouping is not None and grouping.single):
+        return grouping
+    if grouping is None or grouping.without:
+        # The value of a sample is no label of its series.
+        names = () if grouping is None else grouping.names
+        return Grouping((*names, node.unwrap.label), without=True)
+    return grouping
+
+
+def _condition(unwrap: Unwrap) -> LabelFilter | None:
+    if len(unwrap.filters) > 1:
+        return AllOf(unwrap.filters)
+    return unwrap.filters[0] if unwrap.filters else None
+
+
+def _one(_line: str, _labels: LabelSet) -> float:
+    return 1.0
+
+
+def _size(line: str, _labels: LabelSet) -> float:
+    return len(line) if line.isascii() else len(line.encode())
+
+
+def _unwrapper(unwrap: Unwrap, condition: LabelFilter | None) -> _Extract:
+    convert = _CONVERSIONS[unwrap.conversion]
+    test: LabelTest | None = None if condition is None else compile_filter(condition)
+
+    def extract(_line: str, labels: LabelSet) -> float | None:
+        text = labels.get(unwrap.label)
+        if not text:
+            return None
+        value = 0.0
+        try:
+            value = convert(text)
+        except ValueError as error:
+            labels.error, labels.error_details = SAMPLE_ERROR, str(error)
+        return value if test is None or test(labels) else None
+
+    return extract
+
+
+def _seconds(text: str) -> float:
+    return parse_go_duration(text) / _SECOND
+
+
+_CONVERSIONS: dict[str, Callable[[str], float]] = {
+    "": parse_float,
+    "bytes": parse_bytes,
+    "duration": _seconds,
+    "duration_seconds": _seconds,
+}
+
+
+def _column(samples: list[tuple[int, float]]) -> Column:
+    # Stable: samples of one instant stay in the order of arrival.
+    samples.sort(key=itemgetter(0))
+    return [ts for ts, _ in samples], [value for _, value in samples]
