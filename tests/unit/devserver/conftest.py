@@ -68,4 +68,4 @@ def lines(client: TestClient) -> Any:
 
 def entries(*times: int, line: str = "x") -> list[NewEntry]:
     """Build entries without metadata at these nanoseconds."""
-    return [NewEntry(ts, line, None) for ts in times]
+    return [NewEntry(ts, line.encode(), None) for ts in times]

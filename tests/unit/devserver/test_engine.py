@@ -23,7 +23,11 @@ def entries(store: Store) -> None:
     """Two streams: `a` every 10 s and `b` every 20 s, during 100 s."""
     for app, step in (("a", 10), ("b", 20)):
         new = [
-            NewEntry(second * _SECOND, f'{{"n":{second},"even":{second % 20 == 0:d}}}', {"id": app})
+            NewEntry(
+                second * _SECOND,
+                f'{{"n":{second},"even":{second % 20 == 0:d}}}'.encode(),
+                {"id": app},
+            )
             for second in range(0, 100, step)
         ]
         store.add("t", [({"app": app, "env": "test"}, new)], _HOUR)
@@ -142,7 +146,7 @@ def test_window_is_aligned_to_its_step() -> None:
 )
 def test_pipeline_error_fails_a_metric_query(store: Store, text: str, refused: bool) -> None:
     """A line with an error in the window fails the query, unless nothing was to be parsed."""
-    store.add("t", [({"app": "x"}, [NewEntry(_SECOND, "broken", None)])], _HOUR)
+    store.add("t", [({"app": "x"}, [NewEntry(_SECOND, b"broken", None)])], _HOUR)
     if refused:
         with pytest.raises(Refused, match="pipeline error: 'JSONParserErr'"):
             _instant(store, text)

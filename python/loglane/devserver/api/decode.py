@@ -121,14 +121,14 @@ def _entry(value: Any) -> NewEntry:
     if len(timestamp) > 20 or not -(2**63) <= (ts := int(timestamp)) < 2**63:
         raise _malformed("Value is number, but overflowed while parsing")
     if len(value) < 3:
-        return NewEntry(ts, line, None)
+        return NewEntry(ts, line.encode(), None)
     metadata = value[2]
     if not isinstance(metadata, dict):
         raise _malformed(_BAD_OBJECT)
     for item in metadata.values():
         if not isinstance(item, str):
             raise _malformed(_BAD_STRING)
-    return NewEntry(ts, line, metadata)
+    return NewEntry(ts, line.encode(), metadata)
 
 
 def _malformed(text: str) -> Refused:

@@ -121,11 +121,10 @@ def _accept(
             errors[
                 f"entry for stream '{labels_text(labels)}' has timestamp too new: {_rfc3339(ts)}"
             ] += 1
-        # A character takes up to four bytes, so most lines need no encoding to be measured.
-        elif len(line) * 4 > MAX_LINE_BYTES and (size := len(line.encode())) > MAX_LINE_BYTES:
+        elif len(line) > MAX_LINE_BYTES:
             errors[
                 f"max entry size '{MAX_LINE_BYTES}' bytes exceeded for stream "
-                f"'{labels_text(labels)}' while adding an entry with length '{size}' bytes"
+                f"'{labels_text(labels)}' while adding an entry with length '{len(line)}' bytes"
             ] += 1
         elif metadata:
             problem = _metadata_problem(labels, metadata)

@@ -16,12 +16,14 @@ from loglane.devserver.engine.filters import compile_filter
 from loglane.devserver.engine.hints import LabelTest
 from loglane.devserver.engine.labels import LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, metric_pipeline
+from loglane.devserver.engine.pushdown import prefilter
 from loglane.devserver.engine.series import Labels, freeze
 from loglane.devserver.logql.nodes import (
     AllOf,
     Grouping,
     LabelFilter,
     RangeAggregation,
+    Stage,
     Unwrap,
 )
 from loglane.devserver.logql.units import parse_bytes, parse_float, parse_go_duration
@@ -43,6 +45,7 @@ class Extraction:
     pipeline: Pipeline
     extract: _Extract
     grouping: Grouping | None
+    stages: tuple[Stage, ...] = ()
 
     def series(self, labels: LabelSet) -> Labels:
         """Return the series of the current line; one with an error keeps every label."""
@@ -68,10 +71,10 @@ def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extrac
     if node.unwrap is None:
         is_size = node.op in {"bytes_over_time", "bytes_rate"}
         pipeline = metric_pipeline(stages, grouping)
-        return Extraction(pipeline, _size if is_size else _one, grouping)
+        return Extraction(pipeline, _size if is_size else _one, grouping, stages)
     condition = _condition(node.unwrap)
     pipeline = metric_pipeline(stages, grouping, node.unwrap.label, condition)
-    return Extraction(pipeline, _unwrapper(node.unwrap, condition), grouping)
+    return Extraction(pipeline, _unwrapper(node.unwrap, condition), grouping, stages)
 
 
 def read_samples(
@@ -86,7 +89,8 @@ def read_samples(
     found: defaultdict[Labels, list[tuple[int, float]]] = defaultdict(list)
     for stream in streams:
         labels = LabelSet(stream.labels, pipeline.hints)
-        with closing(store.read(stream, start, end)) as entries:
+        wanted = prefilter(extraction.stages, stream)
+        with closing(store.read(stream, start, end, wanted=wanted)) as entries:
             for ts, line, metadata in entries:
                 labels.reset(metadata)
                 if not pipeline.process(line, labels):

@@ -11,9 +11,10 @@ from operator import itemgetter
 
 from loglane.devserver.engine.labels import Categorised, LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, log_pipeline
+from loglane.devserver.engine.pushdown import prefilter
 from loglane.devserver.engine.series import Labels, freeze
 from loglane.devserver.logql.nodes import LogQuery
-from loglane.devserver.store import Store, Stream
+from loglane.devserver.store import Entry, Store
 
 
 @dataclass(slots=True)
@@ -55,8 +56,22 @@ def run_log_query(
     results: dict[Labels, ResultStream] = {}
     with ExitStack() as opened:
         found = [
-            opened.enter_context(closing(_entries(store, s, pipeline, start_ns, end_ns, backward)))
-            for s in streams
+            opened.enter_context(
+                closing(
+                    _entries(
+                        store.read(
+                            stream,
+                            start_ns,
+                            end_ns,
+                            backward=backward,
+                            wanted=prefilter(query.stages, stream),
+                        ),
+                        LabelSet(stream.labels, pipeline.hints),
+                        pipeline,
+                    )
+                )
+            )
+            for stream in streams
         ]
         # Merged lazily: no stream is read further than the limit needs.
         merged = heapq.merge(*found, key=itemgetter(0), reverse=backward)
@@ -77,10 +92,9 @@ def _collect(
 
 
 def _entries(
-    store: Store, stream: Stream, pipeline: Pipeline, start_ns: int, end_ns: int, backward: bool
+    entries: Generator[Entry, None, None], labels: LabelSet, pipeline: Pipeline
 ) -> Generator[tuple[int, str, Categorised], None, None]:
-    labels = LabelSet(stream.labels, pipeline.hints)
-    with closing(store.read(stream, start_ns, end_ns, backward=backward)) as entries:
+    with closing(entries):
         for ts, line, metadata in entries:
             labels.reset(metadata)
             if pipeline.process(line, labels):

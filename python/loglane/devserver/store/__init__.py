@@ -1,8 +1,9 @@
-"""Streams and their entries in SQLite, with an index of labels in memory."""
+"""Streams and their entries in blocks in SQLite, with an index of labels in memory."""
 
 from __future__ import annotations
 
+from loglane.devserver.store.entries import EVERYTHING, Behind, Entry, NewEntry, Prefilter
 from loglane.devserver.store.index import Stream
-from loglane.devserver.store.store import Behind, Entry, NewEntry, Store
+from loglane.devserver.store.store import Store
 
-__all__ = ["Behind", "Entry", "NewEntry", "Store", "Stream"]
+__all__ = ["EVERYTHING", "Behind", "Entry", "NewEntry", "Prefilter", "Store", "Stream"]

@@ -8,16 +8,21 @@ from dataclasses import dataclass
 
 from loglane.devserver.logql.nodes import Matcher
 from loglane.devserver.logql.patterns import compile_matcher
+from loglane.devserver.store.block import Block
 
 
 @dataclass(slots=True)
 class Stream:
-    """One stream and the nanoseconds of its oldest and newest entry."""
+    """One stream, the nanoseconds of its oldest and newest entry, and its blocks as they arrived.
+
+    `blocks` is replaced and never changed, so that a reader may go on with what it has.
+    """
 
     id: int
     labels: dict[str, str]
-    first_ns: int
-    last_ns: int
+    first_ns: int = 2**63
+    last_ns: int = -(2**63)
+    blocks: tuple[Block, ...] = ()
 
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Tell whether an entry may lie in `start_ns <= ts < end_ns`."""

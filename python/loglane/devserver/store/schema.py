@@ -7,10 +7,10 @@ import sqlite3
 from loglane.errors import LoglaneError
 
 # Raised with every change of the tables; there is no migration, because the data is throw-away.
-VERSION = 1
+VERSION = 2
 
-# `digest` stands for line and metadata in the key: an entry pushed twice is stored once. `seq`
-# keeps the order of arrival among entries of one nanosecond.
+# A block holds some hundred entries of one stream (see `block`). Its id grows with arrival. The
+# wide columns come last, so that what is asked for most is found without walking over them.
 _TABLES = """
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,
@@ -18,15 +18,18 @@ CREATE TABLE streams (
     labels TEXT NOT NULL,
     UNIQUE (tenant, labels)
 );
-CREATE TABLE entries (
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY,
     stream INTEGER NOT NULL REFERENCES streams (id),
-    ts INTEGER NOT NULL,
-    digest BLOB NOT NULL,
-    seq INTEGER NOT NULL,
-    line TEXT NOT NULL,
-    metadata TEXT,
-    PRIMARY KEY (stream, ts, digest)
-) WITHOUT ROWID;
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    names TEXT NOT NULL,
+    times BLOB NOT NULL,
+    metadata BLOB,
+    text BLOB NOT NULL
+);
 """
 
 

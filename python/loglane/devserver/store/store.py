@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import threading
-import time
+from array import array
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
 from itertools import count
-from typing import NamedTuple
+from typing import TypeAlias
 
 import orjson
 
 from loglane.devserver.logql.nodes import Matcher
+from loglane.devserver.store.block import Block, Content, unpack_sizes, unpack_times
+from loglane.devserver.store.entries import EVERYTHING, Behind, Entry, NewEntry, Prefilter
 from loglane.devserver.store.index import LabelIndex, Stream
+from loglane.devserver.store.intake import Addition, plan_addition
+from loglane.devserver.store.reading import places_between, read_blocks
 from loglane.devserver.store.schema import open_database
 
-_FETCH = 512
-_NO_METADATA: dict[str, str] = {}
-
-
-class Entry(NamedTuple):
-    """A stored line with its timestamp in nanoseconds and its structured metadata."""
-
-    ts: int
-    line: str
-    metadata: dict[str, str]
-
-
-class NewEntry(NamedTuple):
-    """A line to store; `metadata` has no empty values."""
-
-    ts: int
-    line: str
-    metadata: Mapping[str, str] | None
-
-
-class Behind(NamedTuple):
-    """Entries of one stream that were too far behind its newest one to be stored.
-
-    `entries` holds each one's timestamp and the oldest acceptable one, `total` counts all entries
-    that were pushed to the stream.
-    """
-
-    labels: dict[str, str]
-    entries: list[tuple[int, int]]
-    total: int
+_SORTED = orjson.OPT_SORT_KEYS
+Listener: TypeAlias = "Callable[[str, Stream, Sequence[NewEntry]], None]"
 
 
 class Store:
@@ -60,16 +36,17 @@ class Store:
 
     def __init__(self, path: str | None = None) -> None:
         self._connection = open_database(path)
+        # Writers wait for one another; readers only for a statement at a time.
+        self._writing = threading.Lock()
         self._lock = threading.RLock()
         self._indexes: defaultdict[str, LabelIndex] = defaultdict(LabelIndex)
         self._ids: dict[tuple[str, bytes], Stream] = {}
-        # Starts at the clock, so entries pushed after a restart come after those from before.
-        self._sequence = count(time.time_ns())
+        self._listeners: tuple[Listener, ...] = ()
         self._load()
 
     def close(self) -> None:
         """Close the database; the store must not be used afterwards."""
-        with self._lock:
+        with self._writing, self._lock:
             self._connection.close()
 
     def add(
@@ -84,20 +61,46 @@ class Store:
             What was not stored, because it is more than `max_behind_ns` older than the newest
             entry of its stream.
         """
-        behind: list[Behind] = []
-        with self._lock:
-            try:
-                with self._connection:
-                    for labels, entries in streams:
-                        stream = self._stream(tenant, labels)
-                        late = self._insert(stream, entries, max_behind_ns)
-                        if late:
-                            behind.append(Behind(labels, late, len(entries)))
-            except BaseException:
-                # The transaction is undone, so the index must forget its streams too.
-                self._load()
-                raise
-        return behind
+        with self._writing:
+            pushed: dict[bytes, tuple[dict[str, str], list[NewEntry]]] = {}
+            for labels, entries in streams:
+                pushed.setdefault(_packed(labels), (labels, []))[1].extend(entries)
+            additions = [
+                plan_addition(
+                    self._ids.get((tenant, key)) or Stream(next(self._stream_ids), labels),
+                    entries,
+                    max_behind_ns,
+                    self._fetch,
+                    self._block_ids,
+                )
+                for key, (labels, entries) in pushed.items()
+                if entries
+            ]
+            with self._lock, self._connection:
+                for addition in additions:
+                    self._write(tenant, addition)
+            for addition in additions:
+                self._publish(tenant, addition)
+        return [
+            Behind(a.stream.labels, a.late, len(pushed[_packed(a.stream.labels)][1]))
+            for a in additions
+            if a.late
+        ]
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with the tenant, the stream and its new entries after each push.
+
+        Returns:
+            What ends it.
+        """
+        with self._writing:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._writing:
+                self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unsubscribe
 
     def select(
         self, tenant: str, matchers: Iterable[Matcher], start_ns: int, end_ns: int
@@ -110,101 +113,150 @@ class Store:
             return [s for s in index.select(matchers) if s.overlaps(start_ns, end_ns)]
 
     def read(
-        self, stream: Stream, start_ns: int, end_ns: int, *, backward: bool = False
+        self,
+        stream: Stream,
+        start_ns: int,
+        end_ns: int,
+        *,
+        backward: bool = False,
+        wanted: Prefilter = EVERYTHING,
     ) -> Generator[Entry, None, None]:
         """Yield a stream's entries of `start_ns <= ts < end_ns`, oldest first unless `backward`.
 
+        Entries that the prefilter rules out may be missing; others may still be among them.
         Reads in portions, so a caller that stops early has not read the rest.
         """
-        order = "DESC" if backward else "ASC"
-        sql = (
-            "SELECT ts, line, metadata FROM entries WHERE stream = ? AND ts >= ? AND ts < ? "  # noqa: S608
-            f"ORDER BY ts {order}, seq {order}"
+        return read_blocks(
+            stream.blocks, self._fetch, (start_ns, end_ns), wanted, backward=backward
         )
-        with self._lock:
-            cursor = self._connection.execute(sql, (stream.id, start_ns, end_ns))
-        try:
-            while True:
-                with self._lock:
-                    rows = cursor.fetchmany(_FETCH)
-                if not rows:
-                    return
-                for ts, line, metadata in rows:
-                    yield Entry(ts, line, orjson.loads(metadata) if metadata else _NO_METADATA)
-        finally:
-            with self._lock:
-                cursor.close()
+
+    def metadata_names(self, stream: Stream, start_ns: int, end_ns: int) -> frozenset[str]:
+        """Return names of structured metadata that entries of the range may have."""
+        blocks = (b for b in stream.blocks if b.overlaps(start_ns, end_ns))
+        return frozenset().union(*(block.names for block in blocks))
+
+    def times(self, stream: Stream, start_ns: int, end_ns: int) -> Sequence[int]:
+        """Return the timestamps in `start_ns <= ts < end_ns`, rising, without reading a line."""
+        times = array("q")
+        rising = True
+        for block, first, last in self._parts(stream, start_ns, end_ns):
+            found = unpack_times(self._fetch_times(block))[first:last]
+            rising = rising and (not times or times[-1] <= found[0])
+            times += found
+        return times if rising else sorted(times)
+
+    def sizes(
+        self, stream: Stream, start_ns: int, end_ns: int
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the timestamps as `times` does, and the bytes of the line at each."""
+        found: list[tuple[int, int]] = []
+        for block, first, last in self._parts(stream, start_ns, end_ns):
+            content = self._fetch(block)
+            pairs = zip(unpack_times(content.times), unpack_sizes(content), strict=True)
+            found += list(pairs)[first:last]
+        found.sort()
+        return [ts for ts, _ in found], [size for _, size in found]
 
     def measure(self, streams: Iterable[Stream], start_ns: int, end_ns: int) -> tuple[int, int]:
         """Count the entries in `start_ns <= ts < end_ns`, and the bytes of their lines."""
-        sql = (
-            "SELECT count(*), coalesce(sum(length(CAST(line AS BLOB))), 0) FROM entries "
-            "WHERE stream = ? AND ts >= ? AND ts < ?"
-        )
         entries = size = 0
-        with self._lock:
-            for stream in streams:
-                row = self._connection.execute(sql, (stream.id, start_ns, end_ns)).fetchone()
-                entries, size = entries + row[0], size + row[1]
+        for stream in streams:
+            for block, first, last in self._parts(stream, start_ns, end_ns):
+                entries += last - first
+                if last - first == block.count:
+                    size += block.size
+                else:
+                    size += sum(unpack_sizes(self._fetch(block))[first:last])
         return entries, size
 
-    def _insert(
-        self, stream: Stream, entries: Sequence[NewEntry], max_behind_ns: int
-    ) -> list[tuple[int, int]]:
-        kept: list[NewEntry] = []
-        late: list[tuple[int, int]] = []
-        first, last = stream.first_ns, stream.last_ns
-        for entry in entries:
-            ts = entry[0]
-            if ts < last - max_behind_ns:
-                late.append((ts, last - max_behind_ns))
-                continue
-            first, last = min(first, ts), max(last, ts)
-            kept.append(entry)
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?)",
-            self._rows(stream.id, kept),
-        )
-        stream.first_ns, stream.last_ns = first, last
-        return late
+    def _parts(
+        self, stream: Stream, start_ns: int, end_ns: int
+    ) -> Generator[tuple[Block, int, int], None, None]:
+        bounds = (start_ns, end_ns)
+        for block in stream.blocks:
+            if block.overlaps(*bounds):
+                inside = start_ns <= block.first_ns and block.last_ns < end_ns
+                times = b"" if inside else self._fetch_times(block)
+                first, last = places_between(block, times, bounds)
+                if first < last:
+                    yield block, first, last
 
-    def _rows(
-        self, stream_id: int, entries: Sequence[NewEntry]
-    ) -> Iterator[tuple[int, int, bytes, int, str, str | None]]:
-        sequence = self._sequence
-        for ts, line, metadata in entries:
-            text = None
-            hashed = blake2b(line.encode(), digest_size=12)
-            if metadata:
-                packed = orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)
-                hashed.update(b"\0" + packed)
-                text = packed.decode()
-            yield stream_id, ts, hashed.digest(), next(sequence), line, text
+    def _fetch(self, block: Block) -> Content:
+        if block.content is not None:
+            return block.content
+        sql = "SELECT times, metadata, text FROM blocks WHERE id = ?"
+        with self._lock:
+            return Content(*self._connection.execute(sql, (block.id,)).fetchone())
 
-    def _stream(self, tenant: str, labels: dict[str, str]) -> Stream:
-        key = orjson.dumps(labels, option=orjson.OPT_SORT_KEYS)
-        stream = self._ids.get((tenant, key))
-        if stream is None:
-            cursor = self._connection.execute(
-                "INSERT INTO streams (tenant, labels) VALUES (?, ?)", (tenant, key.decode())
+    def _fetch_times(self, block: Block) -> bytes:
+        if block.content is not None:
+            return block.content.times
+        sql = "SELECT times FROM blocks WHERE id = ?"
+        with self._lock:
+            found: bytes = self._connection.execute(sql, (block.id,)).fetchone()[0]
+        return found
+
+    def _write(self, tenant: str, addition: Addition) -> None:
+        stream = addition.stream
+        if addition.added and not stream.blocks:
+            self._connection.execute(
+                "INSERT INTO streams (id, tenant, labels) VALUES (?, ?, ?)",
+                (stream.id, tenant, _packed(stream.labels).decode()),
             )
-            stream = Stream(cursor.lastrowid or 0, labels, 2**63, -(2**63))
-            self._register(tenant, key, stream)
-        return stream
+        self._connection.executemany(
+            "DELETE FROM blocks WHERE id = ?", [(block.id,) for block in addition.removed]
+        )
+        self._connection.executemany(
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    block.id, stream.id, block.first_ns, block.last_ns, block.count, block.size,
+                    orjson.dumps(sorted(block.names)).decode(), *content,
+                )
+                for block, content in addition.added
+            ],
+        )  # fmt: skip
 
-    def _register(self, tenant: str, key: bytes, stream: Stream) -> None:
-        self._ids[tenant, key] = stream
+    def _publish(self, tenant: str, addition: Addition) -> None:
+        if not addition.added:
+            return
+        stream = addition.stream
+        kept = stream.blocks[: len(stream.blocks) - len(addition.removed)]
+        with self._lock:
+            if not stream.blocks:
+                self._register(tenant, stream)
+            stream.blocks = kept + tuple(block for block, _ in addition.added)
+            stream.first_ns = min(stream.first_ns, addition.fresh[0][0])
+            stream.last_ns = max(stream.last_ns, addition.fresh[-1][0])
+        for listener in self._listeners:
+            listener(tenant, stream, addition.fresh)
+
+    def _register(self, tenant: str, stream: Stream) -> None:
+        self._ids[tenant, _packed(stream.labels)] = stream
         self._indexes[tenant].add(stream)
 
     def _load(self) -> None:
-        self._ids.clear()
-        self._indexes.clear()
-        rows = self._connection.execute(
-            "SELECT id, tenant, labels, "
-            "(SELECT min(ts) FROM entries WHERE stream = id), "
-            "(SELECT max(ts) FROM entries WHERE stream = id) FROM streams"
+        rows = self._connection.execute("SELECT id, tenant, labels FROM streams").fetchall()
+        streams = {id_: Stream(id_, orjson.loads(labels)) for id_, _, labels in rows}
+        blocks: dict[int, list[Block]] = {id_: [] for id_ in streams}
+        known = self._connection.execute(
+            "SELECT id, stream, first_ns, last_ns, count, size, names FROM blocks ORDER BY id"
         ).fetchall()
-        for id_, tenant, labels, first_ns, last_ns in rows:
-            if first_ns is not None:
-                stream = Stream(id_, orjson.loads(labels), first_ns, last_ns)
-                self._register(tenant, labels.encode(), stream)
+        for id_, stream_id, first_ns, last_ns, number, size, names in known:
+            found = frozenset(orjson.loads(names))
+            block = Block(id_, first_ns, last_ns, number, size, found)
+            if not block.full:
+                block = replace(block, content=self._fetch(block))
+            blocks[stream_id].append(block)
+        for id_, tenant, _ in rows:
+            stream = streams[id_]
+            stream.blocks = tuple(blocks[id_])
+            stream.first_ns = min(block.first_ns for block in stream.blocks)
+            stream.last_ns = max(block.last_ns for block in stream.blocks)
+            self._register(tenant, stream)
+        self._stream_ids = count(max(streams, default=0) + 1)
+        self._block_ids = count(known[-1][0] + 1 if known else 1)
+
+
+def _packed(labels: dict[str, str]) -> bytes:
+    return orjson.dumps(labels, option=_SORTED)
