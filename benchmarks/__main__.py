@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from benchmarks import collector, log_call, reading, render, store
+from benchmarks import collector, devserver, log_call, reading, render, store
 from benchmarks.log_call import report
 from benchmarks.shipping import side_by_side
 
@@ -18,6 +18,7 @@ _ALONE = {
     "collector": collector.run,
     "shipping": side_by_side.run,
     "reading": reading.run,
+    "devserver": devserver.run,
 }
 
 

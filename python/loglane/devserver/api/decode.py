@@ -6,8 +6,10 @@ import re
 import zlib
 from typing import Any
 
+import cramjam
 import orjson
 
+from loglane.devserver.api.protobuf import decode_request
 from loglane.devserver.refusal import Refused, unsupported
 from loglane.devserver.store import NewEntry
 
@@ -28,8 +30,8 @@ def decode_push(body: bytes, content_type: str, encoding: str) -> list[PushedStr
 
     Args:
         body: The body as sent.
-        content_type: Its `Content-Type`; only `application/json` is known.
-        encoding: Its `Content-Encoding`: nothing, `gzip` or `deflate`.
+        content_type: Its `Content-Type`; what is not `application/json` is protobuf in snappy.
+        encoding: Its `Content-Encoding`: nothing, `snappy`, `gzip` or `deflate`.
 
     Returns:
         Streams with their labels and entries, not validated yet.
@@ -39,16 +41,15 @@ def decode_push(body: bytes, content_type: str, encoding: str) -> list[PushedStr
     """
     if encoding not in {"", "gzip", "deflate", "snappy"}:
         raise Refused(f'Content-Encoding "{encoding}" not supported')
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        if not content_type:
-            raise Refused("mime: no media type")
-        raise unsupported(f"a push of {content_type!r} (only JSON is)")
-    if encoding == "snappy":
-        raise unsupported("a push in snappy")
+    kind = content_type.partition(";")[0].strip().lower()
+    if not kind:
+        raise Refused("mime: no media type")
     if len(body) > MAX_BODY_BYTES:
         raise Refused("request body too large", status=413)
-    if encoding:
+    if encoding in {"gzip", "deflate"}:
         body = _decompress(body, encoding)
+    if kind != "application/json":
+        return decode_request(_from_snappy(body))
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -68,6 +69,19 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     if not decompressor.eof:
         raise Refused("unexpected EOF")
     return data
+
+
+def _from_snappy(body: bytes) -> bytes:
+    try:
+        size = cramjam.snappy.decompress_raw_len(body)
+        if size > MAX_BODY_BYTES:
+            raise Refused(
+                f"decompressed message size too large than max ({size} vs {MAX_BODY_BYTES})",
+                status=413,
+            )
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError:
+        raise Refused("snappy: corrupt input") from None
 
 
 def _streams(document: Any) -> list[PushedStream]:

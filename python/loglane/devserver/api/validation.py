@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from loglane.devserver.api.decode import PushedStream
 from loglane.devserver.logql.units import quote
@@ -169,6 +170,7 @@ def clean_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1024)
 def metadata_name(name: str) -> str:
     """Turn a name into a label name as the OTLP translator of Prometheus does.
 
@@ -204,12 +206,12 @@ def _describe_behind(tenant: str, behind: Behind) -> str:
 
 
 def _rfc3339(ts_ns: int) -> str:
-    return _moment(ts_ns).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _moment(ts_ns).replace(tzinfo=None).isoformat() + "Z"
 
 
 def _go_time(ts_ns: int) -> str:
     fraction = f"{ts_ns % 10**9:09d}".rstrip("0")
-    shown = _moment(ts_ns).strftime("%Y-%m-%d %H:%M:%S")
+    shown = _moment(ts_ns).replace(tzinfo=None).isoformat(" ")
     return f"{shown}{'.' + fraction if fraction else ''} +0000 UTC"
 
 
