@@ -6,9 +6,10 @@ This is the one place where metric queries read entries; `tally` counts without 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from loglane.devserver.engine.labels import LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, metric_pipeline
 from loglane.devserver.engine.pushdown import prefilter
 from loglane.devserver.engine.series import Labels, freeze
+from loglane.devserver.engine.tally import tally
 from loglane.devserver.logql.nodes import (
     AllOf,
     Grouping,
@@ -33,7 +35,7 @@ SAMPLE_ERROR = "SampleExtractionErr"
 _SECOND = 1_000_000_000
 
 # The times in nanoseconds and the values of one series, oldest first.
-Column: TypeAlias = tuple[list[int], list[float]]
+Column: TypeAlias = "tuple[Sequence[int], Sequence[float]]"
 # The value of a line that has passed the stages; None leaves it out.
 _Extract: TypeAlias = "Callable[[str, LabelSet], float | None]"
 
@@ -46,6 +48,11 @@ class Extraction:
     extract: _Extract
     grouping: Grouping | None
     stages: tuple[Stage, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether no stage looks at a line, nor a value in it."""
+        return not self.stages and self.extract in {_one, _size}
 
     def series(self, labels: LabelSet) -> Labels:
         """Return the series of the current line; one with an error keeps every label."""
@@ -84,21 +91,39 @@ def read_samples(
     bounds: tuple[int, int],
 ) -> dict[Labels, Column]:
     """Read the samples of streams after `bounds[0]`, up to and with `bounds[1]`."""
-    start, end = bounds[0] + 1, bounds[1] + 1
+    inside = (bounds[0] + 1, bounds[1] + 1)
+    found: defaultdict[Labels, list[Column]] = defaultdict(list)
+    for stream in streams:
+        if extraction.counts:
+            sizes = extraction.extract is _size
+            counted = tally(store, stream, extraction.grouping, inside, sizes=sizes)
+            if counted is not None:
+                labels = LabelSet(stream.labels, extraction.pipeline.hints)
+                labels.reset({})
+                found[extraction.series(labels)].append(counted)
+                continue
+        for series, samples in _read_stream(store, stream, extraction, inside).items():
+            found[series].append(_column(samples))
+    ones = extraction.extract is _one
+    return {labels: _merge(columns, ones=ones) for labels, columns in found.items()}
+
+
+def _read_stream(
+    store: Store, stream: Stream, extraction: Extraction, inside: tuple[int, int]
+) -> dict[Labels, list[tuple[int, float]]]:
     pipeline, extract = extraction.pipeline, extraction.extract
     found: defaultdict[Labels, list[tuple[int, float]]] = defaultdict(list)
-    for stream in streams:
-        labels = LabelSet(stream.labels, pipeline.hints)
-        wanted = prefilter(extraction.stages, stream)
-        with closing(store.read(stream, start, end, wanted=wanted)) as entries:
-            for ts, line, metadata in entries:
-                labels.reset(metadata)
-                if not pipeline.process(line, labels):
-                    continue
-                value = extract(line, labels)
-                if value is not None:
-                    found[extraction.series(labels)].append((ts, value))
-    return {labels: _column(samples) for labels, samples in found.items()}
+    labels = LabelSet(stream.labels, pipeline.hints)
+    wanted = prefilter(extraction.stages, stream)
+    with closing(store.read(stream, *inside, wanted=wanted)) as entries:
+        for ts, line, metadata in entries:
+            labels.reset(metadata)
+            if not pipeline.process(line, labels):
+                continue
+            value = extract(line, labels)
+            if value is not None:
+                found[extraction.series(labels)].append((ts, value))
+    return found
 
 
 def group_labels(labels: Labels, grouping: Grouping) -> Labels:
@@ -164,6 +189,16 @@ _CONVERSIONS: dict[str, Callable[[str], float]] = {
 
 
 def _column(samples: list[tuple[int, float]]) -> Column:
+    return [ts for ts, _ in samples], [value for _, value in samples]
+
+
+def _merge(columns: list[Column], *, ones: bool) -> Column:
+    if len(columns) == 1:
+        return columns[0]
+    if ones:
+        together = sorted(chain.from_iterable(times for times, _ in columns))
+        return together, [1.0] * len(together)
+    samples = [sample for times, values in columns for sample in zip(times, values, strict=True)]
     # Stable: samples of one instant stay in the order of arrival.
     samples.sort(key=itemgetter(0))
-    return [ts for ts, _ in samples], [value for _, value in samples]
+    return _column(samples)
