@@ -16,6 +16,11 @@ from loglane.errors import LoglaneError
 _START_TIMEOUT_S = 30.0
 
 
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn says of each websocket that was refused with a text."""
+    return record.getMessage() != "ASGI callable returned without completing handshake."
+
+
 class _Server(uvicorn.Server):
     """Announces that it accepts connections, so that nobody has to poll for it."""
 
@@ -110,6 +115,7 @@ def _url(listener: socket.socket) -> str:
 
 
 def _config(app: object) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         access_log=False,

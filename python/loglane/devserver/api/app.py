@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,11 +11,14 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from loglane.devserver.api.decode import MAX_BODY_BYTES, decode_push
 from loglane.devserver.api.encoding import CATEGORIZE_LABELS
 from loglane.devserver.api.reads import Reads
+from loglane.devserver.api.requests import encoding_flags, read_body, read_params, tenant_of
+from loglane.devserver.api.tail import serve_tail
 from loglane.devserver.api.validation import store_push
 from loglane.devserver.refusal import Refused, unsupported
 from loglane.devserver.store import Store
@@ -29,12 +31,7 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "Callable[[Request, str, QueryParams], bytes]"
 
 _log = logging.getLogger(__name__)
-# loki: without `auth_enabled`, everything belongs to this tenant.
-_DEFAULT_TENANT = "fake"
 _ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_MAX_FORM_BYTES = 1 << 20
-_TENANT = re.compile(r"[a-zA-Z0-9!\-_.*'()]+\Z")
-_FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
 # The version whose answers the contract tests compare with.
 LOKI_VERSION = "3.7.6"
 
@@ -52,13 +49,18 @@ def create_app(db: str | None = None) -> Starlette:
     reads = Reads(store)
 
     async def push(request: Request) -> Response:
-        body = await _read_body(request, MAX_BODY_BYTES)
+        body = await read_body(request, MAX_BODY_BYTES)
         await run_in_threadpool(_push, store, request, body)
         return Response(status_code=204)
 
-    routes = [
+    async def tail(websocket: WebSocket) -> None:
+        await serve_tail(store, websocket)
+
+    routes: list[BaseRoute] = [
         Route("/loki/api/v1/push", _guarded(push), methods=["POST"]),
         *_read_routes(reads),
+        WebSocketRoute("/loki/api/v1/tail", tail),
+        Route("/loki/api/v1/tail", _no_websocket),
         Route("/ready", _ready),
         Route("/loki/api/v1/status/buildinfo", _build_info),
         Route("/{path:path}", _guarded(_unknown), methods=_ALL_METHODS),
@@ -76,7 +78,7 @@ def create_app(db: str | None = None) -> Starlette:
 
 def _read_routes(reads: Reads) -> list[Route]:
     def query_range(request: Request, tenant: str, params: QueryParams) -> bytes:
-        categorise = CATEGORIZE_LABELS in _encoding_flags(request)
+        categorise = CATEGORIZE_LABELS in encoding_flags(request)
         return reads.query_range(tenant, params, categorise=categorise)
 
     def values(request: Request, tenant: str, params: QueryParams) -> bytes:
@@ -100,8 +102,8 @@ def _read_routes(reads: Reads) -> list[Route]:
 
 def _read_route(path: str, answer: Answer, methods: list[str]) -> Route:
     async def endpoint(request: Request) -> Response:
-        params = await _read_params(request)
-        tenant = _tenant(request)
+        params = await read_params(request)
+        tenant = tenant_of(request)
         content = await run_in_threadpool(answer, request, tenant, params)
         return Response(content, media_type="application/json; charset=UTF-8")
 
@@ -130,55 +132,17 @@ def _push(store: Store, request: Request, body: bytes) -> None:
     streams = decode_push(
         body, headers.get("content-type", ""), headers.get("content-encoding", "")
     )
-    store_push(store, _tenant(request), streams)
-
-
-def _tenant(request: Request) -> str:
-    tenant = request.headers.get("x-scope-orgid", "") or _DEFAULT_TENANT
-    if "|" in tenant:
-        raise Refused("multiple org IDs present")
-    # Lengths and characters as Loki's own check (grafana/dskit: tenant.ValidTenantID).
-    if len(tenant) > 150:
-        raise Refused("tenant ID is too long: max 150 characters")
-    if tenant in {".", ".."} or not _TENANT.match(tenant):
-        raise Refused(f"tenant ID '{tenant}' contains unsupported character")
-    return tenant
-
-
-def _encoding_flags(request: Request) -> set[str]:
-    return {
-        flag.strip()
-        for header in request.headers.getlist(_FLAGS_HEADER)
-        for flag in header.split(",")
-    }
-
-
-async def _read_params(request: Request) -> QueryParams:
-    pairs = list(request.query_params.multi_items())
-    if request.method == "POST":
-        kind = request.headers.get("content-type", "").partition(";")[0].strip()
-        if kind == "application/x-www-form-urlencoded":
-            form = await _read_body(request, _MAX_FORM_BYTES)
-            # Starlette returns the last value of a name, and a form wins as in Go's Request.Form.
-            pairs += QueryParams(form.decode("utf-8", "replace")).multi_items()
-    return QueryParams(pairs)
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise Refused("request body too large", status=413)
-        parts.append(part)
-    return b"".join(parts)
+    store_push(store, tenant_of(request), streams)
 
 
 async def _unknown(request: Request) -> Response:
     if request.url.path.startswith(("/loki/api/", "/otlp/", "/api/prom/")):
         raise unsupported(f"{request.method} {request.url.path}")
     return PlainTextResponse("404 page not found\n", 404)
+
+
+async def _no_websocket(_request: Request) -> Response:
+    return PlainTextResponse("Bad Request\n", 400)
 
 
 async def _ready(_request: Request) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from loglane.devserver.engine.following import Dropped, Followed
 from loglane.devserver.engine.query import Matrix
 from loglane.devserver.engine.series import Vector
 from loglane.devserver.engine.streams import ResultEntry, ResultStream
@@ -59,6 +60,25 @@ def encode_data(data: object) -> bytes:
 def encode_stats(streams: int, entries: int, size: int) -> bytes:
     """Encode the answer of the index statistics; a stream counts as one chunk here."""
     return orjson.dumps({"streams": streams, "chunks": streams, "bytes": size, "entries": entries})
+
+
+def encode_tail(
+    entries: Sequence[Followed], dropped: Sequence[Dropped], *, categorise: bool
+) -> bytes:
+    """Encode a message of a tail, in which every entry is a stream of its own, as in Loki."""
+    streams = []
+    for ts, line, labels in entries:
+        shown = labels.stream if categorise else labels.merged()
+        entry = ResultEntry(ts, line, labels.metadata, labels.parsed)
+        streams.append({"stream": shown, "values": [_entry(entry, categorise=categorise)]})
+    message: dict[str, object] = {"streams": streams}
+    if dropped:
+        message["dropped_entries"] = [
+            {"timestamp": str(ts), "labels": labels} for ts, labels in dropped
+        ]
+    if categorise:
+        message["encodingFlags"] = [CATEGORIZE_LABELS]
+    return orjson.dumps(message)
 
 
 def _envelope(kind: str, result: object, *, categorise: bool = False) -> bytes:

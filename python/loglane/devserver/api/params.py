@@ -100,7 +100,7 @@ def read_limit(params: Mapping[str, str]) -> int:
     text = params.get("limit", "")
     if not text:
         return DEFAULT_LIMIT
-    limit = _read_int(text)
+    limit = read_int(text)
     if limit <= 0:
         raise Refused("limit must be a positive value")
     return limit
@@ -205,7 +205,8 @@ def _read_duration(text: str) -> int:
         raise Refused(f"cannot parse {quote(text)} to a valid duration") from None
 
 
-def _read_int(text: str) -> int:
+def read_int(text: str) -> int:
+    """Read a whole number of 64 bits; raises Refused."""
     if not _INTEGER.match(text):
         raise Refused(f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
     if len(text) > 20 or not -_INT64 <= int(text) < _INT64:

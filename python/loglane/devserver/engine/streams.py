@@ -51,33 +51,41 @@ def run_log_query(
     Returns:
         Streams sorted by labels, their entries in the direction asked for.
     """
-    pipeline = log_pipeline(query.stages)
-    streams = store.select(tenant, query.matchers, start_ns, end_ns)
     results: dict[Labels, ResultStream] = {}
-    with ExitStack() as opened:
-        found = [
-            opened.enter_context(
-                closing(
-                    _entries(
-                        store.read(
-                            stream,
-                            start_ns,
-                            end_ns,
-                            backward=backward,
-                            wanted=prefilter(query.stages, stream),
-                        ),
-                        LabelSet(stream.labels, pipeline.hints),
-                        pipeline,
-                    )
-                )
-            )
-            for stream in streams
-        ]
-        # Merged lazily: no stream is read further than the limit needs.
-        merged = heapq.merge(*found, key=itemgetter(0), reverse=backward)
-        for ts, line, labels in islice(merged, limit):
+    bounds = (start_ns, end_ns)
+    with open_log_query(store, tenant, query, bounds, backward=backward) as found:
+        for ts, line, labels in islice(found, limit):
             _collect(results, ts, line, labels, categorise)
     return [results[key] for key in sorted(results)]
+
+
+def open_log_query(
+    store: Store, tenant: str, query: LogQuery, bounds: tuple[int, int], *, backward: bool
+) -> closing[Generator[tuple[int, str, Categorised], None, None]]:
+    """Begin a log query over `bounds[0] <= ts < bounds[1]`.
+
+    Returns:
+        What gives, when it is entered, the entries that were stored at this moment, in order of
+        time. No stream is read further than they are asked for.
+
+    Raises:
+        Refused: A pattern of the query is bad.
+    """
+    pipeline = log_pipeline(query.stages)
+    found = []
+    for stream in store.select(tenant, query.matchers, *bounds):
+        wanted = prefilter(query.stages, stream)
+        entries = store.read(stream, *bounds, backward=backward, wanted=wanted)
+        found.append(_entries(entries, LabelSet(stream.labels, pipeline.hints), pipeline))
+    return closing(_merged(found, backward=backward))
+
+
+def _merged(
+    streams: list[Generator[tuple[int, str, Categorised], None, None]], *, backward: bool
+) -> Generator[tuple[int, str, Categorised], None, None]:
+    with ExitStack() as opened:
+        found = [opened.enter_context(closing(stream)) for stream in streams]
+        yield from heapq.merge(*found, key=itemgetter(0), reverse=backward)
 
 
 def _collect(

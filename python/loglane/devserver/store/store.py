@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from typing import TypeAlias
@@ -37,7 +38,7 @@ class Store:
     def __init__(self, path: str | None = None) -> None:
         self._connection = open_database(path)
         # Writers wait for one another; readers only for a statement at a time.
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._lock = threading.RLock()
         self._indexes: defaultdict[str, LabelIndex] = defaultdict(LabelIndex)
         self._ids: dict[tuple[str, bytes], Stream] = {}
@@ -86,6 +87,12 @@ class Store:
             for a in additions
             if a.late
         ]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep everybody else from adding entries for the length of a block."""
+        with self._writing:
+            yield
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with the tenant, the stream and its new entries after each push.
