@@ -81,7 +81,34 @@ def test_bytes_are_read(text: str, expected: int) -> None:
     assert parse_bytes(text) == expected
 
 
-@pytest.mark.parametrize("text", ["1_000", " 1", "1 ", "٣", "0x10", "", "one", "1e999"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1_000", 1000), ("1_2.5_0e+1_2", 12.5e12), ("0x_1p4", 16), ("0x1_0p-2", 4), (".5", 0.5)],
+)
+def test_float_is_read_as_go_does(text: str, expected: float) -> None:
+    """Underscores between digits and hexadecimal floats are numbers of Go."""
+    assert parse_float(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1__0",
+        "_1",
+        "1_",
+        "1_.5",
+        "1_e5",
+        "1e_5",
+        "0x1_p4",
+        " 1",
+        "1 ",
+        "٣",
+        "0x10",
+        "",
+        "one",
+        "1e999",
+    ],
+)
 def test_float_that_go_does_not_read_is_refused(text: str) -> None:
     """What Python's float accepts and Go's does not, is no number."""
     with pytest.raises(ValueError, match=r"strconv\.ParseFloat"):

@@ -14,10 +14,7 @@ def apply_operator(op: str, left: float, right: float) -> float:
     if op in {"/", "%"} and right == 0:
         # Not infinity, unlike Prometheus (loki: pkg/logql/syntax/ast.go, MergeBinOp).
         return math.nan
-    try:
-        return _compute(op, left, right)
-    except (OverflowError, ValueError, ZeroDivisionError):
-        return math.inf if op == "^" and left != 0 else math.nan
+    return _compute(op, left, right)
 
 
 def compare(op: str, left: float, right: float) -> bool:
@@ -48,6 +45,18 @@ def _compute(op: str, left: float, right: float) -> float:
         case "/":
             return left / right
         case "%":
-            return math.fmod(left, right)
+            return math.nan if math.isinf(left) else math.fmod(left, right)
         case _:
-            return math.pow(left, right)
+            return _power(left, right)
+
+
+def _power(base: float, exponent: float) -> float:
+    # Go's math.Pow has a value where Python's raises.
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return -math.inf if base < 0 and exponent % 2 == 1 else math.inf
+    except ValueError:
+        if base == 0:
+            return math.copysign(math.inf, base) if exponent % 2 == 1 else math.inf
+        return math.nan

@@ -35,6 +35,9 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z"
 _HEXADECIMAL = re.compile(
     r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+\Z"
 )
+# An underscore may stand between two digits, and after `0x`.
+_SEPARATOR = re.compile(r"(?<=[0-9])_(?=[0-9])")
+_HEXADECIMAL_SEPARATOR = re.compile(r"(?<=[0-9a-fA-FxX])_(?=[0-9a-fA-F])")
 _SPECIAL = re.compile(r"(?:[+-]?inf(?:inity)?|nan)\Z", re.IGNORECASE)
 
 _SIZES = {"": 1, "b": 1}
@@ -107,15 +110,19 @@ def parse_duration(text: str) -> int:
 
 
 def parse_float(text: str) -> float:
-    """Read a float as Go does: no spaces, no underscores; raises ValueError with Go's text."""
+    """Read a float as Go does, without spaces around; raises ValueError with Go's text."""
+    given = text
+    if "_" in text:
+        is_hexadecimal = text.lstrip("+-")[:2].lower() == "0x"
+        text = (_HEXADECIMAL_SEPARATOR if is_hexadecimal else _SEPARATOR).sub("", text)
     if _DECIMAL.match(text) or _SPECIAL.match(text):
         value = float(text)
         if value in {float("inf"), float("-inf")} and _DECIMAL.match(text):
-            raise ValueError(f"strconv.ParseFloat: parsing {quote(text)}: value out of range")
+            raise ValueError(f"strconv.ParseFloat: parsing {quote(given)}: value out of range")
         return value
     if _HEXADECIMAL.match(text):
         return float.fromhex(text)
-    raise ValueError(f"strconv.ParseFloat: parsing {quote(text)}: invalid syntax")
+    raise ValueError(f"strconv.ParseFloat: parsing {quote(given)}: invalid syntax")
 
 
 def parse_bytes(text: str) -> int:
