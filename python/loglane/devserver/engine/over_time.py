@@ -49,8 +49,8 @@ def window_function(
     return lambda first, last: reducer(values[first:last]) / divisor
 
 
-def variance(values: Sequence[float]) -> float:
-    """Compute the population variance of at least one value, by Welford's method."""
+def _variance(values: Sequence[float]) -> float:
+    # Welford's method, of at least one value.
     mean = total = 0.0
     for count, value in enumerate(values, start=1):
         delta = value - mean
@@ -131,8 +131,8 @@ _REDUCERS: dict[str, _Reduce] = {
     "avg_over_time": _average,
     "min_over_time": lambda values: min(_numbers(values), default=math.nan),
     "max_over_time": lambda values: max(_numbers(values), default=math.nan),
-    "stdvar_over_time": variance,
-    "stddev_over_time": lambda values: square_root(variance(values)),
+    "stdvar_over_time": _variance,
+    "stddev_over_time": lambda values: square_root(_variance(values)),
     "first_over_time": lambda values: values[0],
     "last_over_time": lambda values: values[-1],
     "absent_over_time": lambda _values: 1.0,

@@ -57,7 +57,7 @@ class _Evaluation:
             case Binary():
                 result = self._combine(node)
             case Part(query=query):
-                result = _limited(self.run(query))
+                result = _part_result(self.run(query))
         return result
 
     def _aggregate_vector(self, node: VectorAggregation) -> list[Vector]:
@@ -135,11 +135,14 @@ def _vectors(result: list[Vector] | float, window: Window) -> list[Vector]:
     return result
 
 
-def _limited(result: list[Vector] | float) -> list[Vector] | float:
-    if not isinstance(result, float) and len(set().union(*result)) > MAX_SERIES:
+def _part_result(result: list[Vector] | float) -> list[Vector] | float:
+    """Check the number of series; zeros lose their sign, as Loki sends them without."""
+    if isinstance(result, float):
+        return result
+    if len(set().union(*result)) > MAX_SERIES:
         raise Refused(
             f"maximum number of series ({MAX_SERIES}) reached for a single query; consider "
             "reducing query cardinality by adding more specific stream selectors, reducing the "
             "time range, or aggregating results with functions like sum(), count() or topk()"
         )
-    return result
+    return [{labels: value + 0.0 for labels, value in vector.items()} for vector in result]

@@ -38,24 +38,34 @@ def run_range_aggregation(
     Raises:
         Refused: A line in a window has a pipeline error that the query does not handle.
     """
-    ends = [end - node.offset_ns for end in window.ends()]
+    ends = _shifted(window.ends(), node.offset_ns)
     vectors: list[Vector] = [{} for _ in ends]
     extraction = compile_extraction(node, outer)
     bounds = (ends[0] - node.interval_ns, ends[-1])
     streams = store.select(tenant, node.query.matchers, bounds[0] + 1, bounds[1] + 1)
-    for labels, (times, values) in read_samples(store, streams, extraction, bounds).items():
+    for labels, (times, values) in read_samples(store, streams, node, extraction, bounds).items():
         compute = window_function(node, times, values)
-        for vector, end in zip(vectors, ends, strict=True):
-            last = bisect_right(times, end)
-            first = bisect_right(times, end - node.interval_ns)
-            if first == last:
-                continue
-            _check_error(labels)
-            vector[labels] = compute(first, last)
+        for step in _steps(ends, times[0], times[-1] + node.interval_ns) if times else ():
+            last = bisect_right(times, ends[step])
+            first = bisect_right(times, ends[step] - node.interval_ns)
+            if first < last:
+                _check_error(labels)
+                vectors[step][labels] = compute(first, last)
     if node.op == "absent_over_time":
         present = _absent_labels(node.query.matchers)
         return [{} if vector else {present: 1.0} for vector in vectors]
     return vectors
+
+
+def _shifted(ends: range, offset_ns: int) -> range:
+    return range(ends.start - offset_ns, ends.stop - offset_ns, ends.step)
+
+
+def _steps(ends: range, first_ns: int, last_ns: int) -> range:
+    """Return the places of the ends in `first_ns <= end < last_ns`."""
+    before = -((ends.start - first_ns) // ends.step)
+    after = -((ends.start - last_ns) // ends.step)
+    return range(max(before, 0), min(after, len(ends)))
 
 
 def _absent_labels(matchers: tuple[Matcher, ...]) -> Labels:

@@ -1,6 +1,6 @@
 """Samples of a range aggregation: what lines are worth, by series.
 
-This is the one place where metric queries read entries; `tally` counts without reading them.
+This is the one place where metric queries read the store.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from loglane.devserver.engine.labels import LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, metric_pipeline
 from loglane.devserver.engine.pushdown import prefilter
 from loglane.devserver.engine.series import Labels, freeze
-from loglane.devserver.engine.tally import tally
+from loglane.devserver.engine.tally import keeps_metadata, leaves_lines
 from loglane.devserver.logql.nodes import (
     AllOf,
     Grouping,
@@ -34,8 +34,9 @@ from loglane.devserver.store import Store, Stream
 SAMPLE_ERROR = "SampleExtractionErr"
 _SECOND = 1_000_000_000
 
-# The times in nanoseconds and the values of one series, oldest first.
-Column: TypeAlias = "tuple[Sequence[int], Sequence[float]]"
+# The times in nanoseconds and the values of one series, oldest first; no values when only the
+# number of samples counts.
+Column: TypeAlias = tuple[Sequence[int], Sequence[float]]
 # The value of a line that has passed the stages; None leaves it out.
 _Extract: TypeAlias = "Callable[[str, LabelSet], float | None]"
 
@@ -48,11 +49,6 @@ class Extraction:
     extract: _Extract
     grouping: Grouping | None
     stages: tuple[Stage, ...] = ()
-
-    @property
-    def counts(self) -> bool:
-        """Whether no stage looks at a line, nor a value in it."""
-        return not self.stages and self.extract in {_one, _size}
 
     def series(self, labels: LabelSet) -> Labels:
         """Return the series of the current line; one with an error keeps every label."""
@@ -87,43 +83,62 @@ def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extrac
 def read_samples(
     store: Store,
     streams: list[Stream],
+    node: RangeAggregation,
     extraction: Extraction,
     bounds: tuple[int, int],
 ) -> dict[Labels, Column]:
-    """Read the samples of streams after `bounds[0]`, up to and with `bounds[1]`."""
-    inside = (bounds[0] + 1, bounds[1] + 1)
+    """Collect the samples of streams after `bounds[0]`, up to and with `bounds[1]`.
+
+    Raises:
+        Refused: A line needs what this server does not know.
+    """
+    start, end = bounds[0] + 1, bounds[1] + 1
     found: defaultdict[Labels, list[Column]] = defaultdict(list)
     for stream in streams:
-        if extraction.counts:
-            sizes = extraction.extract is _size
-            counted = tally(store, stream, extraction.grouping, inside, sizes=sizes)
-            if counted is not None:
-                labels = LabelSet(stream.labels, extraction.pipeline.hints)
-                labels.reset({})
-                found[extraction.series(labels)].append(counted)
-                continue
-        for series, samples in _read_stream(store, stream, extraction, inside).items():
-            found[series].append(_column(samples))
-    ones = extraction.extract is _one
-    return {labels: _merge(columns, ones=ones) for labels, columns in found.items()}
+        names = store.metadata_names(stream, start, end)
+        if leaves_lines(node) and not keeps_metadata(stream, names, extraction.grouping):
+            labels = LabelSet(stream.labels, extraction.pipeline.hints)
+            if node.op in {"bytes_over_time", "bytes_rate"}:
+                column: Column = store.sizes(stream, start, end)
+            else:
+                column = store.times(stream, start, end), ()
+            found[extraction.series(labels)].append(column)
+        else:
+            for series, column in _read(store, stream, extraction, start, end).items():
+                found[series].append(column)
+    return {labels: _merge(columns) for labels, columns in found.items()}
 
 
-def _read_stream(
-    store: Store, stream: Stream, extraction: Extraction, inside: tuple[int, int]
-) -> dict[Labels, list[tuple[int, float]]]:
+def _read(
+    store: Store, stream: Stream, extraction: Extraction, start: int, end: int
+) -> dict[Labels, Column]:
     pipeline, extract = extraction.pipeline, extraction.extract
-    found: defaultdict[Labels, list[tuple[int, float]]] = defaultdict(list)
     labels = LabelSet(stream.labels, pipeline.hints)
     wanted = prefilter(extraction.stages, stream)
-    with closing(store.read(stream, *inside, wanted=wanted)) as entries:
+    found: defaultdict[Labels, tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
+    with closing(store.read(stream, start, end, wanted=wanted)) as entries:
         for ts, line, metadata in entries:
             labels.reset(metadata)
             if not pipeline.process(line, labels):
                 continue
             value = extract(line, labels)
             if value is not None:
-                found[extraction.series(labels)].append((ts, value))
-    return found
+                times, values = found[extraction.series(labels)]
+                times.append(ts)
+                # Plus zero: Loki's protocol has no negative one.
+                values.append(value + 0.0)
+    return dict(found)
+
+
+def _merge(columns: list[Column]) -> Column:
+    if len(columns) == 1:
+        return columns[0]
+    if any(len(values) < len(times) for times, values in columns):
+        return sorted(chain.from_iterable(times for times, _ in columns)), ()
+    samples = [sample for times, values in columns for sample in zip(times, values, strict=True)]
+    # Stable: samples of one instant stay in the order of arrival.
+    samples.sort(key=itemgetter(0))
+    return [ts for ts, _ in samples], [value for _, value in samples]
 
 
 def group_labels(labels: Labels, grouping: Grouping) -> Labels:
@@ -186,19 +201,3 @@ _CONVERSIONS: dict[str, Callable[[str], float]] = {
     "duration": _seconds,
     "duration_seconds": _seconds,
 }
-
-
-def _column(samples: list[tuple[int, float]]) -> Column:
-    return [ts for ts, _ in samples], [value for _, value in samples]
-
-
-def _merge(columns: list[Column], *, ones: bool) -> Column:
-    if len(columns) == 1:
-        return columns[0]
-    if ones:
-        together = sorted(chain.from_iterable(times for times, _ in columns))
-        return together, [1.0] * len(together)
-    samples = [sample for times, values in columns for sample in zip(times, values, strict=True)]
-    # Stable: samples of one instant stay in the order of arrival.
-    samples.sort(key=itemgetter(0))
-    return _column(samples)

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 
-from loglane.devserver.engine.over_time import square_root, variance
+from loglane.devserver.engine.over_time import square_root
 from loglane.devserver.engine.samples import group_labels
 from loglane.devserver.engine.series import Labels, Vector
 from loglane.devserver.logql.nodes import VectorAggregation
@@ -35,6 +35,16 @@ def _sum(values: list[float]) -> float:
     return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
 
 
+def _variance(values: list[float]) -> float:
+    # The first value adds nothing, also when it is infinite or NaN, unlike over time.
+    mean, total = values[0], 0.0
+    for count, value in enumerate(values[1:], start=2):
+        delta = value - mean
+        mean += delta / count
+        total += delta * (value - mean)
+    return total / len(values)
+
+
 def _numbers(values: list[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
@@ -53,8 +63,8 @@ _REDUCERS: dict[str, Callable[[list[float]], float]] = {
     "count": lambda values: float(len(values)),
     # Loki's query frontend makes a sum and a count of it.
     "avg": lambda values: _sum(values) / len(values),
-    "stdvar": variance,
-    "stddev": lambda values: square_root(variance(values)),
+    "stdvar": _variance,
+    "stddev": lambda values: square_root(_variance(values)),
     "max": lambda values: max(_numbers(values), default=math.nan),
     "min": lambda values: min(_numbers(values), default=math.nan),
 }
