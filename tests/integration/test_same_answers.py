@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from testcontainers.core.container import DockerContainer
@@ -13,13 +15,23 @@ from loglane.devserver import running
 from loglane.stack import engine, probe
 from loglane.stack.layout import RENDERED
 from loglane.stack.project import open_project
-from tests.contract.logql.client import ask, comparable, load_corpus, push_dataset, wanted
+from tests.contract.logql.client import (
+    ask,
+    comparable,
+    load_corpus,
+    load_defaults,
+    push_dataset,
+    wanted,
+)
 from tests.contract.logql.dataset import base_time_ns
+from tests.contract.logql.random_queries import random_case
 from tests.integration.conftest import ROOT, START_TIMEOUT_S
 
 pytestmark = pytest.mark.integration
 
 URL_VARIABLE = "LOGLANE_TEST_LOKI_URL"
+# More of them: LOGLANE_TEST_RANDOM_QUERIES=5000 pytest -m integration -k random
+RANDOM_QUERIES = int(os.environ.get("LOGLANE_TEST_RANDOM_QUERIES", "150"))
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +77,46 @@ def test_embedded_server_and_live_loki_agree(live_loki):
                 differing.append(case["name"])
     assert len(cases) > 300
     assert [] == differing
+
+
+def test_random_metric_queries_agree(live_loki):
+    """Metric queries that nobody chose have the same answer, up to the rounding of floats."""
+    base_ns, tenant = base_time_ns(), f"random-{uuid.uuid4().hex[:12]}"
+    defaults = load_defaults()
+    differing, answered = [], 0
+    with running() as embedded:
+        for url in (embedded, live_loki):
+            push_dataset(url, tenant, base_ns)
+        for seed in range(RANDOM_QUERIES):
+            case = {**defaults, **random_case(seed)}
+            expected = ask(live_loki, tenant, base_ns, case)
+            answered += bool(expected.get("result"))
+            if not _alike(expected, ask(embedded, tenant, base_ns, case)):
+                differing.append(case)
+    assert answered > RANDOM_QUERIES / 4
+    assert [] == differing
+
+
+def _alike(expected: dict[str, Any], actual: dict[str, Any]) -> bool:
+    if expected["status"] != 200 or actual["status"] != 200:
+        return expected["status"] // 100 == actual["status"] // 100
+    if expected["type"] == "scalar":
+        return _close(expected["result"], actual["result"])
+    pairs = zip(expected["result"], actual["result"], strict=False)
+    return len(expected["result"]) == len(actual["result"]) and all(
+        one["metric"] == other["metric"]
+        and [ts for ts, _ in one["values"]] == [ts for ts, _ in other["values"]]
+        and all(
+            _close(first, second)
+            for (_, first), (_, second) in zip(one["values"], other["values"], strict=True)
+        )
+        for one, other in pairs
+    )
+
+
+def _close(expected: str, actual: str) -> bool:
+    # Loki adds in the order of a hash map, and a deviation of equal numbers is nothing but that.
+    first, second = float(expected), float(actual)
+    if not (math.isfinite(first) and math.isfinite(second)):
+        return expected == actual
+    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-6)

@@ -31,6 +31,12 @@ def load_corpus() -> list[Case]:
     return [{**loaded["defaults"], **case} for case in loaded["cases"]]
 
 
+def load_defaults() -> Case:
+    """Read what a case has when it says nothing else."""
+    defaults: Case = yaml.safe_load(CORPUS.read_text(encoding="utf-8"))["defaults"]
+    return defaults
+
+
 def push_dataset(url: str, tenant: str, base_ns: int) -> None:
     """Push the data set once."""
     response = httpx2.post(
@@ -63,7 +69,8 @@ def ask(url: str, tenant: str, base_ns: int, case: Case) -> dict[str, Any]:
     response = httpx2.post(f"{url}/loki/api/v1/{path}", data=params, headers=headers, timeout=60)
     if response.status_code != 200:
         return {"status": response.status_code}
-    return {"status": 200, **_normalise(response.json()["data"], base_ns)}
+    answer = _normalise(response.json()["data"], base_ns, is_ordered=case.get("ordered", False))
+    return {"status": 200, **answer}
 
 
 def wanted(answer_of_loki: dict[str, Any], case: Case) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def _significant(text: str) -> str:
     return f"{value:.12g}" if math.isfinite(value) else text
 
 
-def _normalise(data: dict[str, Any], base_ns: int) -> dict[str, Any]:
+def _normalise(data: dict[str, Any], base_ns: int, *, is_ordered: bool) -> dict[str, Any]:
     kind = data["resultType"]
     result = data["result"]
     if kind == "streams":
@@ -126,5 +133,7 @@ def _normalise(data: dict[str, Any], base_ns: int) -> dict[str, Any]:
             }
             for series in result
         ]
+    if is_ordered:
+        return {"type": kind, "result": shown}
     shown.sort(key=lambda item: sorted((item.get("stream") or item.get("metric") or {}).items()))
     return {"type": kind, "result": shown}

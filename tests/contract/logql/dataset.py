@@ -10,6 +10,8 @@ import json
 import time
 from typing import Any
 
+from tests.contract.logql.samples import streams
+
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -36,6 +38,10 @@ def push_body(base_ns: int) -> dict[str, Any]:
             _stream({"app": "corpus-web", "env": "dev", "level": "info"}, _web(base_ns)),
             _stream({"app": "corpus-worker", "env": "prod", "empty": ""}, _worker(base_ns)),
             _stream({"app": "corpus-edge", "env": "dev", "level": "warning"}, _edge(base_ns)),
+            *(
+                _stream(labels, values)
+                for labels, values in streams(lambda seconds: _at(base_ns, seconds))
+            ),
         ]
     }
 
