@@ -198,8 +198,8 @@ def test_bad_parameter_is_refused(client: TestClient, fields: dict[str, str], te
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/loki/api/v1/tail", 400),
-        ("GET", "/loki/api/v1/index/volume", 400),
+        ("GET", "/loki/api/v1/format_query", 400),
+        ("GET", "/loki/api/v1/index/shards", 400),
         ("POST", "/loki/api/v1/delete", 400),
         ("POST", "/otlp/v1/logs", 400),
         ("GET", "/metrics", 404),

@@ -62,6 +62,21 @@ def encode_stats(streams: int, entries: int, size: int) -> bytes:
     return orjson.dumps({"streams": streams, "chunks": streams, "bytes": size, "entries": entries})
 
 
+def encode_volumes(series: Matrix) -> bytes:
+    """Encode volumes, the largest first: a vector unless a series has several samples."""
+    ordered = sorted(series.items(), key=lambda item: (-item[1][0][1], item[0]))
+    if any(len(samples) > 1 for samples in series.values()):
+        matrix = [
+            {"metric": dict(labels), "values": [_sample(ts_ns, v) for ts_ns, v in samples]}
+            for labels, samples in ordered
+        ]
+        return _envelope("matrix", matrix)
+    vector = [
+        {"metric": dict(labels), "value": _sample(*samples[0])} for labels, samples in ordered
+    ]
+    return _envelope("vector", vector)
+
+
 def encode_tail(
     entries: Sequence[Followed], dropped: Sequence[Dropped], *, categorise: bool
 ) -> bytes:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from loglane.devserver.engine.labels import Categorised, LabelSet
 from loglane.devserver.engine.pipeline import log_pipeline
-from loglane.devserver.engine.streams import open_log_query
+from loglane.devserver.engine.streams import open_log_query, run_line
 from loglane.devserver.logql.nodes import LogQuery
 from loglane.devserver.logql.patterns import compile_matcher
 from loglane.devserver.store import NewEntry, Store, Stream
@@ -129,8 +129,8 @@ class Following:
         labels = LabelSet(stream.labels, self._pipeline.hints)
         for ts, raw, metadata in entries:
             labels.reset(metadata or {})
-            line = raw.decode()
-            if self._pipeline.process(line, labels):
+            line = run_line(self._pipeline, ts, raw.decode(), labels)
+            if line is not None:
                 found.append(Followed(ts, line, labels.categorised()))
         return found
 

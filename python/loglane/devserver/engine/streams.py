@@ -105,5 +105,12 @@ def _entries(
     with closing(entries):
         for ts, line, metadata in entries:
             labels.reset(metadata)
-            if pipeline.process(line, labels):
-                yield ts, line, labels.categorised()
+            shown = run_line(pipeline, ts, line, labels)
+            if shown is not None:
+                yield ts, shown, labels.categorised()
+
+
+def run_line(pipeline: Pipeline, ts_ns: int, line: str, labels: LabelSet) -> str | None:
+    """Run a pipeline on one line; return the line as it is shown, None when it is left out."""
+    del ts_ns
+    return line if pipeline.process(line, labels) else None
