@@ -92,7 +92,7 @@ def test_metadata_prefilter_skips_blocks(store: Store) -> None:
     second = [NewEntry(MAX_ENTRIES + ts, b"x", {"id": "2"}) for ts in range(MAX_ENTRIES)]
     stream = _fill(store, [first, second])
     assert stream is not None
-    found = store.read(stream, *_ALL, wanted=Prefilter(metadata=(b'"2"',)))
+    found = store.read(stream, *_ALL, wanted=Prefilter(metadata=((b'"2"', b'"3"'),)))
     assert {entry.metadata["id"] for entry in found} == {"2"}
 
 

@@ -8,6 +8,7 @@ import orjson
 
 from loglane.devserver.logql.nodes import (
     AllOf,
+    AnyOf,
     DropStage,
     JsonStage,
     KeepStage,
@@ -31,10 +32,11 @@ def prefilter(stages: Sequence[Stage], stream: Stream) -> Prefilter:
     """Derive what a line of the stream must contain to pass the stages.
 
     Text filters (`|=`, and `|~` of plain alternatives) look into the line; a label filter
-    `| name="value"` before any parser, on a name that the stream has not, into the metadata.
+    `| name="value"` before any parser, on a name that the stream has not, into the metadata, as do
+    several of them joined by `and` or `or`.
     """
     lines: list[tuple[bytes, ...]] = []
-    metadata: list[bytes] = []
+    metadata: list[tuple[bytes, ...]] = []
     parsed = False
     for stage in stages:
         if not isinstance(stage, _KEEP_LINE):
@@ -64,12 +66,18 @@ def _words(stage: LineFilter) -> list[str]:
     return words if all(words) else []
 
 
-def _metadata_values(condition: LabelFilter, stream: Stream) -> list[bytes]:
-    if isinstance(condition, AllOf):
-        return [value for part in condition.parts for value in _metadata_values(part, stream)]
-    if not isinstance(condition, Matcher) or condition.op != "=" or not condition.value:
-        return []
-    # An error comes from a stage, not from the metadata.
-    if condition.name in stream.labels or condition.name.startswith("__"):
-        return []
-    return [orjson.dumps(condition.value)]
+def _metadata_values(condition: LabelFilter, stream: Stream) -> list[tuple[bytes, ...]]:
+    """Return groups of values, of each of which the metadata of an entry must have one."""
+    match condition:
+        case AllOf(parts=parts):
+            return [group for part in parts for group in _metadata_values(part, stream)]
+        case AnyOf(parts=parts):
+            found = [_metadata_values(part, stream) for part in parts]
+            return [tuple(word for groups in found for word in groups[0])] if all(found) else []
+        case Matcher(name=name, op="=", value=value) if value:
+            # An error comes from a stage, not from the metadata.
+            if name in stream.labels or name.startswith("__"):
+                return []
+            return [(orjson.dumps(value),)]
+        case _:
+            return []

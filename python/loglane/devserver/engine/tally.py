@@ -8,7 +8,14 @@ from loglane.devserver.engine.labels import (
     ERROR_DETAILS,
     PRESERVE_ERROR,
 )
-from loglane.devserver.logql.nodes import DropStage, Grouping, RangeAggregation
+from loglane.devserver.logql.nodes import (
+    DropStage,
+    Grouping,
+    LineFilter,
+    RangeAggregation,
+    Stage,
+)
+from loglane.devserver.logql.simplify import always_true, simplify
 from loglane.devserver.store import Stream
 
 _SPECIAL = frozenset({ERROR, ERROR_DETAILS, PRESERVE_ERROR})
@@ -17,12 +24,22 @@ _SPECIAL = frozenset({ERROR, ERROR_DETAILS, PRESERVE_ERROR})
 def leaves_lines(node: RangeAggregation) -> bool:
     """Tell whether the aggregation needs nothing of a line but that it is there, or its size.
 
-    Grafana's log volume ends in `| drop __error__`, which does nothing when nothing was parsed.
+    Grafana's log volume ends in `| drop __error__`, which does nothing when nothing was parsed,
+    and a dashboard with an empty search field in `|~ "(?i)"`.
     """
-    return node.unwrap is None and all(
-        isinstance(stage, DropStage) and _SPECIAL.issuperset(stage.labels)
-        for stage in node.query.stages
-    )
+    return node.unwrap is None and all(map(_does_nothing, node.query.stages))
+
+
+def _does_nothing(stage: Stage) -> bool:
+    match stage:
+        case DropStage(labels=labels):
+            return _SPECIAL.issuperset(labels)
+        case LineFilter(op="|=", values=("",)):
+            return True
+        case LineFilter(op="|~", values=(pattern,)):
+            return always_true(simplify(pattern, is_label=False))
+        case _:
+            return False
 
 
 def keeps_metadata(stream: Stream, names: frozenset[str], grouping: Grouping | None) -> bool:

@@ -121,10 +121,10 @@ def select_rows(
     A row is (timestamp, block, place, line, metadata), so that rows sort by time, then arrival.
     """
     raw = None if content.metadata is None else _decompress(content.metadata)
-    if wanted.metadata and (raw is None or not all(value in raw for value in wanted.metadata)):
+    if wanted.metadata and (raw is None or not _has_each(raw, wanted.metadata)):
         return []
     text = _decompress(content.text)
-    if not all(any(word in text for word in words) for words in wanted.lines):
+    if not _has_each(text, wanted.lines):
         return []
     lines = text.split(_SEPARATOR)
     places = _places(lines, range(first, last), wanted)
@@ -135,6 +135,10 @@ def select_rows(
         return [(times[n], block.id, n, lines[n], NO_METADATA) for n in places]
     metadata = orjson.loads(raw)
     return [(times[n], block.id, n, lines[n], metadata[n] or NO_METADATA) for n in places]
+
+
+def _has_each(data: bytes, groups: tuple[tuple[bytes, ...], ...]) -> bool:
+    return all(any(word in data for word in words) for words in groups)
 
 
 def _places(lines: list[bytes], places: Sequence[int], wanted: Prefilter) -> Sequence[int]:

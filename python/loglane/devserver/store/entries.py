@@ -41,11 +41,12 @@ class Prefilter(NamedTuple):
 
     Attributes:
         lines: Of each group, a line has at least one text, in UTF-8.
-        metadata: Values that the structured metadata of an entry has, each written as JSON.
+        metadata: Of each group, the structured metadata of an entry has at least one value, each
+            written as JSON.
     """
 
     lines: tuple[tuple[bytes, ...], ...] = ()
-    metadata: tuple[bytes, ...] = ()
+    metadata: tuple[tuple[bytes, ...], ...] = ()
 
 
 EVERYTHING = Prefilter()
