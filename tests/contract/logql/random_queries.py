@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
-_RANGES = ("1m", "5m", "7m", "10m", "1h")
+_RANGES = ("1m", "5m", "7m", "10m", "1h", "90m", "2h")
 _STEPS = ("60s", "300s", "7m", "600s", "17m")
 
 
@@ -82,8 +83,8 @@ _GROUPED = (
 _VECTOR = ("sum", "sum", "sum", "avg", "min", "max", "count", "stddev", "stdvar")
 
 
-def random_case(seed: int) -> dict[str, str]:
-    """Return the query, type and step of one case."""
+def random_case(seed: int) -> dict[str, Any]:
+    """Return the query of one case, when it is asked, and how."""
     random = Random(seed)  # noqa: S311 - a reproducible choice, no secret
     source = random.choice(_SOURCES)
     return {
@@ -91,6 +92,7 @@ def random_case(seed: int) -> dict[str, str]:
         "query": _Writer(random, source).metric(random.choice((1, 2, 2, 3))),
         "type": random.choice(("instant", "range", "range")),
         "step": random.choice(_STEPS),
+        "at": random.choice((40, 60, 60, 95, 100)),
     }
 
 
@@ -146,7 +148,7 @@ class _Writer:
     def _range_aggregation(self) -> str:
         random = self._random
         interval = random.choice(_RANGES)
-        offset = random.choice(("", "", "", " offset 5m", " offset 90s"))
+        offset = random.choice(("", "", "", " offset 30m", " offset 90s"))
         if random.random() < 0.35:
             return f"{random.choice(_OVER_LINES)}({self._lines()} [{interval}]{offset})"
         op = random.choice(_OVER_VALUES + _GROUPED * 2)

@@ -39,7 +39,7 @@ _LEFT_ALONE = frozenset({"quantile_over_time", "first_over_time", "last_over_tim
 def make_plan(query: Metric) -> Metric:
     """Return the query that Loki runs, with its parts marked."""
     mapped = _map(query, top=True)
-    return Part(query) if mapped is query else mapped
+    return Part(query) if mapped is query and not isinstance(query, Scalar) else mapped
 
 
 def _map(node: Metric, *, top: bool) -> Metric:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 from loglane.devserver.engine.binary import combine
@@ -10,10 +11,12 @@ from loglane.devserver.engine.plan import make_plan
 from loglane.devserver.engine.ranges import run_range_aggregation
 from loglane.devserver.engine.replacement import replace_labels
 from loglane.devserver.engine.series import Labels, Vector
+from loglane.devserver.engine.splitting import split_range
 from loglane.devserver.engine.vectors import aggregate
 from loglane.devserver.engine.window import Window
 from loglane.devserver.logql.nodes import (
     Binary,
+    Concatenation,
     ConstantVector,
     LabelReplace,
     Metric,
@@ -22,7 +25,7 @@ from loglane.devserver.logql.nodes import (
     Scalar,
     VectorAggregation,
 )
-from loglane.devserver.refusal import Refused
+from loglane.devserver.refusal import Refused, unsupported
 from loglane.devserver.store import Store
 
 # A series: its samples as (nanoseconds, value), oldest first.
@@ -56,8 +59,10 @@ class _Evaluation:
                 result = [replace_labels(node, vector) for vector in self._steps(operand)]
             case Binary():
                 result = self._combine(node)
+            case Concatenation():
+                raise unsupported("`label_replace()` of a parsed range of more than an hour")
             case Part(query=query):
-                result = _part_result(self.run(query))
+                result = _sent(self._steps(query))
         return result
 
     def _aggregate_vector(self, node: VectorAggregation) -> list[Vector]:
@@ -71,9 +76,15 @@ class _Evaluation:
             vectors = run_range_aggregation(
                 self.store, self.tenant, inner, self.window, node.grouping
             )
+        elif isinstance(inner, Concatenation):
+            parts = [self._steps(query) for query in inner.queries]
+            together = (
+                chain.from_iterable(map(dict.items, step)) for step in zip(*parts, strict=True)
+            )
+            return [aggregate(node, samples) for samples in together]
         else:
             vectors = self._steps(inner)
-        return [aggregate(node, vector) for vector in vectors]
+        return [aggregate(node, vector.items()) for vector in vectors]
 
     def _combine(self, node: Binary) -> list[Vector]:
         left, right = self.run(node.left), self.run(node.right)
@@ -96,8 +107,11 @@ def run_instant(store: Store, tenant: str, node: Metric, ts_ns: int) -> Vector |
     Raises:
         Refused: A pipeline error, too many series, or series that match more than once.
     """
-    result = _Evaluation(store, tenant, Window.at(ts_ns)).run(make_plan(node))
-    return result if isinstance(result, float) else result[0]
+    result = _Evaluation(store, tenant, Window.at(ts_ns)).run(split_range(node, ts_ns))
+    if isinstance(result, float):
+        return result
+    _check_series(result)
+    return result[0]
 
 
 def run_range(store: Store, tenant: str, node: Metric, window: Window) -> Matrix | float:
@@ -109,6 +123,7 @@ def run_range(store: Store, tenant: str, node: Metric, window: Window) -> Matrix
     result = _Evaluation(store, tenant, window).run(make_plan(node))
     if isinstance(result, float):
         return result
+    _check_series(result)
     matrix: Matrix = {}
     for ts_ns, vector in zip(window.ends(), result, strict=True):
         for labels, value in vector.items():
@@ -135,14 +150,16 @@ def _vectors(result: list[Vector] | float, window: Window) -> list[Vector]:
     return result
 
 
-def _part_result(result: list[Vector] | float) -> list[Vector] | float:
+def _sent(vectors: list[Vector]) -> list[Vector]:
     """Check the number of series; zeros lose their sign, as Loki sends them without."""
-    if isinstance(result, float):
-        return result
-    if len(set().union(*result)) > MAX_SERIES:
+    _check_series(vectors)
+    return [{labels: value + 0.0 for labels, value in vector.items()} for vector in vectors]
+
+
+def _check_series(vectors: list[Vector]) -> None:
+    if len(set().union(*vectors)) > MAX_SERIES:
         raise Refused(
             f"maximum number of series ({MAX_SERIES}) reached for a single query; consider "
             "reducing query cardinality by adding more specific stream selectors, reducing the "
             "time range, or aggregating results with functions like sum(), count() or topk()"
         )
-    return [{labels: value + 0.0 for labels, value in vector.items()} for vector in result]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from loglane.devserver.engine.over_time import square_root
 from loglane.devserver.engine.samples import group_labels
@@ -14,12 +14,12 @@ from loglane.devserver.logql.nodes import VectorAggregation
 _Members = list[tuple[Labels, float]]
 
 
-def aggregate(node: VectorAggregation, vector: Vector) -> Vector:
-    """Aggregate one vector by the groups of the node; `sort` gives its series in order."""
+def aggregate(node: VectorAggregation, vector: Iterable[tuple[Labels, float]]) -> Vector:
+    """Aggregate the samples of a step by the groups of the node; `sort` gives them in order."""
     if node.op in {"sort", "sort_desc"}:
-        return dict(_ranked(list(vector.items()), largest=node.op == "sort_desc"))
+        return dict(_ranked(list(vector), largest=node.op == "sort_desc"))
     groups: defaultdict[Labels, _Members] = defaultdict(list)
-    for labels, value in vector.items():
+    for labels, value in vector:
         groups[group_labels(labels, node.grouping)].append((labels, value))
     if node.k is not None:
         return {

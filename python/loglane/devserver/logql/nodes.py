@@ -208,7 +208,16 @@ class Part:
     depth: int = field(default=1, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Concatenation:
+    """The vectors of queries behind one another, to be aggregated; the parser makes none."""
+
+    queries: tuple[Metric, ...]
+    depth: int = field(default=1, compare=False)
+
+
 Metric: TypeAlias = (
-    "RangeAggregation | VectorAggregation | Binary | LabelReplace | Scalar | ConstantVector | Part"
+    "RangeAggregation | VectorAggregation | Binary | LabelReplace | Scalar | ConstantVector "
+    "| Part | Concatenation"
 )
 Query: TypeAlias = "LogQuery | Metric"
