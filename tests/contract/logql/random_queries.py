@@ -165,8 +165,8 @@ class _Writer:
         if random.random() < 0.15:
             kept = ", ".join(random.sample(source.labels, 2))
             parts.append(f"| {random.choice(('drop', 'keep'))} {kept}")
-        if random.random() < 0.15:
-            parts.append('| __error__=""')
+        if random.random() < 0.25:
+            parts.append(random.choice(('| __error__=""', "| drop __error__")))
         return " ".join(part for part in parts if part)
 
     def _unwrap(self) -> str:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from loglane.devserver.engine.filters import compile_filter
 from loglane.devserver.engine.hints import LabelTest
-from loglane.devserver.engine.labels import LabelSet
+from loglane.devserver.engine.labels import ERROR_DETAILS, LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, metric_pipeline
 from loglane.devserver.engine.pushdown import prefilter
 from loglane.devserver.engine.series import Labels, freeze
@@ -52,11 +52,16 @@ class Extraction:
 
     def series(self, labels: LabelSet) -> Labels:
         """Return the series of the current line; one with an error keeps every label."""
-        if labels.error or self.grouping is None:
+        grouping = self.grouping
+        if labels.error or grouping is None:
             return freeze(labels.categorised().merged())
-        if self.grouping.single:
-            return ()
-        return group_labels(freeze(labels.categorised().merged()), self.grouping)
+        if not grouping.without:
+            found = [(name, labels.get(name)) for name in grouping.names]
+            return tuple((name, value) for name, value in found if value)
+        named = labels.categorised().merged()
+        # Details of an error that was dropped are no label once Loki groups.
+        named.pop(ERROR_DETAILS, None)
+        return group_labels(freeze(named), grouping)
 
 
 def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extraction:
@@ -70,6 +75,8 @@ def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extrac
         Refused: A pattern is bad.
     """
     grouping = _grouping(node, outer)
+    if grouping is not None:
+        grouping = Grouping(tuple(sorted(set(grouping.names))), grouping.without)
     stages = node.query.stages
     if node.unwrap is None:
         is_size = node.op in {"bytes_over_time", "bytes_rate"}
