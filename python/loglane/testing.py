@@ -1,4 +1,4 @@
-"""What tests of an app use: a pytest plugin with the fixture `log_capture`, and `assert_logged`.
+"""What tests of an app use: a pytest plugin with the fixtures `log_capture` and `loki`.
 
 The plugin is there as soon as the package is installed. It also gives each test the context and
 the settings that were in force before it.
@@ -16,9 +16,25 @@ import pytest
 from loglane import context, logger, pipeline
 from loglane.engine import Engine, Processor
 from loglane.entry import LEVEL_NUMBERS
+from loglane.testing_loki import (
+    LokiServer,
+    StoredLine,
+    _loki_url,  # noqa: F401 - pytest finds fixtures by their names here
+    loki,
+)
 
 if TYPE_CHECKING:
     from loglane.settings import Settings
+
+__all__ = [
+    "LogCapture",
+    "LokiServer",
+    "StoredLine",
+    "assert_logged",
+    "capturing",
+    "log_capture",
+    "loki",
+]
 
 Entry = dict[str, Any]
 

@@ -51,7 +51,10 @@ ALLOWED = {
         "lifecycle",
     },
     "glog": {"context", "trace", "logger", "pipeline"},
-    "testing": {"settings", "context", "entry", "engine", "logger", "pipeline"},
+    "testing": {
+        "settings", "context", "entry", "engine", "logger", "pipeline", "testing_loki",
+    },
+    "testing_loki": {"errors", "devserver"},
     "integrations": {
         "errors", "fields", "settings", "context", "trace", "carry", "entry", "logger", "bridge",
         "records", "pipeline",
