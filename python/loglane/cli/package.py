@@ -28,7 +28,8 @@ def serve(
 ) -> None:
     """Run the embedded server, for development and tests.
 
-    It speaks Loki's HTTP API over SQLite. Never for production.
+    It speaks Loki's HTTP API over SQLite: push, LogQL, tail, and what Grafana asks. What it does
+    not know it refuses. There is no authentication. Never for production.
     """
     from loglane.devserver import serve as run_server
 
