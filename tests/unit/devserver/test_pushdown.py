@@ -10,6 +10,7 @@ from loglane.devserver.engine.pushdown import prefilter
 from loglane.devserver.engine.streams import run_log_query
 from loglane.devserver.logql import parse
 from loglane.devserver.logql.nodes import LogQuery
+from loglane.devserver.refusal import Refused
 from loglane.devserver.store import EVERYTHING, NewEntry, Store, Stream
 
 _STREAM = Stream(1, {"app": "a"})
@@ -141,3 +142,13 @@ def test_count_by_labels_reads_no_text(filled: Store, monkeypatch: pytest.Monkey
         (("env", "aa"),): 40.0,
         (("env", "bb"),): 40.0,
     }
+
+
+def test_error_in_metadata_is_read(store: Store) -> None:
+    """A line that says itself that it has an error fails a count, as when it is read."""
+    entry = NewEntry(10**9, b"x", {"__error__": "Mine"})
+    store.add("t", [({"app": "a"}, [entry])], _HOUR)
+    query = parse('sum(count_over_time({app="a"}[1h]))')
+    assert not isinstance(query, LogQuery)
+    with pytest.raises(Refused, match="pipeline error: 'Mine'"):
+        run_instant(store, "t", query, 2 * 10**9)
