@@ -5,30 +5,67 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable
 
-from benchmarks.faults.bench import DRAIN_S, AppProcess, Bench, Outcome, judge
+from benchmarks.faults.bench import DRAIN_S, AppProcess, Bench, Outcome, Run, judge, poll
 from benchmarks.faults.counting import Stored, tally
 from benchmarks.faults.disk import small_disk
 from benchmarks.faults.gunicorn import NAME, answered_lines, running_gunicorn, workers_said
 from benchmarks.loki_process import free_ports
 
 # What may be lost of a killed app: the lines of its last moment, by their number.
-KILL_BOUND_S = 1.0
+KILL_BOUND_S = 0.25
+# A process looks every 30 s for what others have left.
+_TAKEN_OVER_S = 120.0
 # Beyond the drain deadline, for the interpreter's own end on a busy machine.
 _MARGIN_S = 3.0
 _FEW = 10
 
 
-def app_killed(bench: Bench) -> Outcome:
-    """Kill the app with -9, start it again; its WAL has what was not sent."""
+def app_killed(loki_away: bool) -> Run:
+    """Return a case in which the app is killed with -9 and started again; it has a WAL."""
+
+    def run(bench: Bench) -> Outcome:
+        wal = {"wal": {"dir": str(bench.folder / "wal")}}
+        first = bench.start("first", wal)
+        _kill(bench, first, loki_away)
+        second = bench.start("second", wal, lines=bench.scale.lines - first.returned)
+        if loki_away:
+            second.wait_for(0.2)
+            bench.loki.start()
+        second.wait()
+        return _outcome_of_killed(bench, first, second, bench.said("second"))
+
+    return run
+
+
+def neighbour(bench: Bench) -> Outcome:
+    """Kill one of two apps that share a WAL; the other one sends what it left."""
     wal = {"wal": {"dir": str(bench.folder / "wal")}}
-    first = bench.start("first", wal)
-    first.wait_for(0.5)
-    first.signal(signal.SIGKILL)
-    first.wait(-signal.SIGKILL)
-    second = bench.start("second", wal, lines=bench.scale.lines - first.returned)
-    second.wait()
+    half = bench.scale.lines // 2
+    first = bench.start("first", wal, lines=half)
+    second = bench.start("second", wal, lines=half, waits=True)
+    _kill(bench, first, loki_away=True)
+    bench.loki.start()
+    # Nobody but the second one can bring the last line that the WAL surely has.
+    kept = int(first.returned - KILL_BOUND_S * bench.scale.rate)
+    poll(lambda: bench.has("first", kept), "the lines of the killed app", _TAKEN_OVER_S)
+    second.signal(signal.SIGTERM)
+    second.wait(-signal.SIGTERM)
+    # After a signal it reports nothing.
+    return _outcome_of_killed(bench, first, second, 0)
+
+
+def _kill(bench: Bench, app: AppProcess, loki_away: bool) -> None:
+    if loki_away:
+        app.wait_for(0.1)
+        bench.loki.stop()
+    app.wait_for(0.5)
+    app.signal(signal.SIGKILL)
+    app.wait(-signal.SIGKILL)
+
+
+def _outcome_of_killed(bench: Bench, first: AppProcess, second: AppProcess, said: int) -> Outcome:
+    """Judge what became of the lines of a killed app and of the one that sent them."""
     seconds, stored = bench.seconds, bench.stored()
     # The last call may have handed its line over and not have returned.
     handed = first.begun if any(_is_last(entry, first) for entry in stored) else first.returned
@@ -42,10 +79,9 @@ def app_killed(bench: Bench) -> Outcome:
         problems.append("lines are missing that are not the app's last ones")
     if lost > KILL_BOUND_S * bench.scale.rate:
         problems.append(f"more is missing than the lines of {KILL_BOUND_S:g} s")
-    note = f"the last {lost / bench.scale.rate * 1000:.1f} ms before the kill"
+    note = f"what is lost are the last {lost / bench.scale.rate * 1000:.1f} ms before the kill"
     # Nobody was left to say what was lost.
-    said = bench.said("second") + lost
-    return judge([cut, whole], said, seconds, problems, note=note)
+    return judge([cut, whole], said + lost, seconds, problems, note)
 
 
 def _is_last(entry: Stored, app: AppProcess) -> bool:
@@ -84,17 +120,22 @@ def clock_back(bench: Bench) -> Outcome:
 
 def fork(bench: Bench) -> Outcome:
     """Fork while the queue is full of lines that Loki has not; both processes go on writing."""
-    half = bench.scale.lines // 2
+    # The parent writes it all, the child from here on.
+    at = bench.scale.lines // 2
+    half = bench.scale.lines - at
     bench.loki.stop()
-    app = bench.start(fork_at=half)
+    app = bench.start(fork_at=at)
     app.wait_for(0.75)
     bench.loki.start()
     app.wait()
     said = bench.said("app", "app-child")
-    return bench.outcome({"app": app.returned, "app-child": half}, said)
+    # Loki stores what both send once, so it would not show.
+    sent = bench.report("app-child")["stats"]["sent"]
+    problems = [] if sent == half else [f"the child sent {sent} lines, and wrote {half}"]
+    return bench.outcome({"app": app.returned, "app-child": half}, said, problems)
 
 
-def gunicorn(preload: bool) -> Callable[[Bench], Outcome]:
+def gunicorn(preload: bool) -> Run:
     """Return a case of a web app with four workers and one WAL."""
 
     def run(bench: Bench) -> Outcome:

@@ -20,6 +20,7 @@ from benchmarks.loki_process import ROOT, LokiProcess
 
 _POLL_S = 0.01
 _TIMEOUT_S = 600.0
+_REPORT_S = 120.0
 DRAIN_S = 5.0
 
 
@@ -63,6 +64,10 @@ class Outcome:
     seconds: float
     note: str = ""
     problems: tuple[str, ...] = ()
+
+
+Run = Callable[["Bench"], Outcome]
+"""A case: does what it does to a bench, and tells what became of the lines."""
 
 
 class AppProcess:
@@ -173,13 +178,18 @@ class Bench:
     def report(self, name: str) -> dict[str, Any]:
         """Wait for what a process reported at its end; a child may end later than its parent."""
         file = Plan(name, str(self.folder)).report_file
-        poll(lambda: file.exists() and file.stat().st_size > 0, f"the report of {name}")
+        poll(lambda: file.exists() and file.stat().st_size > 0, f"the report of {name}", _REPORT_S)
         report: dict[str, Any] = json.loads(file.read_bytes())
         return report
 
     def said(self, *names: str) -> int:
         """Return how many lines these processes said they dropped."""
         return sum(dropped(self.report(name)) for name in names)
+
+    def has(self, writer: str, seq: int) -> bool:
+        """Tell whether Loki has a line."""
+        found = read_back(self.loki.url, self._began_ns, f'|= `"seq":{seq},`')
+        return any((entry.writer, entry.seq) == (writer, seq) for entry in found)
 
     def stored(self) -> list[Stored]:
         """Return every line that Loki has."""

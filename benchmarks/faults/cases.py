@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.faults import app_cases, loki_cases
-from benchmarks.faults.loki_cases import Run
+from benchmarks.faults.bench import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,16 @@ CASES: tuple[Case, ...] = (
         "overflow", "Loki is away, and the queue holds a fifth", loki_cases.overflow, may_lose=True
     ),
     Case(
-        "app-killed", "the app is killed (-9) and started, with a WAL", app_cases.app_killed,
-        may_lose=True,
+        "app-killed", "the app is killed (-9) and started, with a WAL",
+        app_cases.app_killed(loki_away=False), may_lose=True,
+    ),
+    Case(
+        "app-killed-away", "the same while Loki is away",
+        app_cases.app_killed(loki_away=True), may_lose=True,
+    ),
+    Case(
+        "neighbour", "the same, and another app on the same WAL sends its lines",
+        app_cases.neighbour, may_lose=True,
     ),
     Case("disk-full", "Loki is away, and the WAL's disk is full for a while", app_cases.disk_full),
     Case("clock-back", "the clock is set back by 10 minutes", app_cases.clock_back),

@@ -49,14 +49,15 @@ class Tally:
     disordered: int
 
 
-def read_back(url: str, began_ns: int) -> list[Stored]:
+def read_back(url: str, began_ns: int, line_filter: str = "") -> list[Stored]:
     """Return every entry that a case left in its Loki, in no order.
 
     Args:
         url: Where Loki is.
         began_ns: When the case began.
+        line_filter: LogQL that follows the selector; by default none.
     """
-    query = f'{{service="{SERVICE}"}}'
+    query = f'{{service="{SERVICE}"}} {line_filter}'
     with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False) as client:
         return list(_read(client, query, began_ns - _BEFORE_NS, time.time_ns() + _AFTER_NS))
 

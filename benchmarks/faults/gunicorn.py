@@ -58,9 +58,12 @@ def answered_lines(url: str, lines: int) -> int:
 
     def ask(first: int) -> None:
         params = {"first": first, "count": min(_LINES_A_REQUEST, lines - first)}
-        httpx2.get(url, params=params, trust_env=False, timeout=_TIMEOUT_S).raise_for_status()
+        client.get(url, params=params).raise_for_status()
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with (
+        httpx2.Client(trust_env=False, timeout=_TIMEOUT_S) as client,
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
         list(pool.map(ask, range(0, lines, _LINES_A_REQUEST)))
     return lines
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from benchmarks.faults.bench import Bench, Outcome
+from benchmarks.faults.bench import Bench, Outcome, Run
 from benchmarks.faults.counting import told
 from benchmarks.faults.proxy import Rule, always, every_second, every_second_fails, running_proxy
 from benchmarks.shipping.lines import level_of
 
 # It happens when this share of the lines is written.
 AFTER = 0.2
+# So often that some pushes fall into a short absence.
+_OFTEN = {"batch": {"max_wait_s": 0.05}}
 # Smaller than the default, so that many requests are refused.
 _MANY_BATCHES = {"batch": {"max_bytes": 128 * 1024}}
-Run = Callable[[Bench], Outcome]
 
 
 def calm(bench: Bench) -> Outcome:
     """Let nothing happen."""
-    return _with_loki(bench, lambda: None)
+    app = bench.start()
+    app.wait()
+    return bench.outcome({"app": app.returned}, bench.said("app"))
 
 
 def stopped(bench: Bench) -> Outcome:
@@ -44,11 +47,13 @@ def killed(bench: Bench) -> Outcome:
 
 
 def _with_loki(bench: Bench, disturb: Callable[[], None]) -> Outcome:
-    app = bench.start()
+    app = bench.start(loki=_OFTEN)
     app.wait_for(AFTER)
     disturb()
     app.wait()
-    return bench.outcome({"app": app.returned}, bench.said("app"))
+    tries = bench.report("app")["stats"].get("retries", 1)
+    problems = [] if tries else ["the sink did not notice that Loki was away"]
+    return bench.outcome({"app": app.returned}, bench.said("app"), problems)
 
 
 def refused(rule: Rule, status: int) -> Run:
