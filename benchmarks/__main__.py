@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import collector, devserver, log_call, reading, render, store
 from benchmarks.log_call import report
 from benchmarks.shipping import side_by_side
+from loglane.errors import EnvironmentMissing
 
 # They need Docker, programs of Loki's or minutes, so each runs only when it is asked for.
 _ALONE = {
@@ -38,7 +39,10 @@ def main() -> None:
     arguments = parser.parse_args()
     # What is for people goes to stderr when stdout is for a machine.
     with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
-        results = _run(arguments.only, arguments.source)
+        try:
+            results = _run(arguments.only, arguments.source)
+        except EnvironmentMissing as error:
+            sys.exit(f"error: {error}")
     if arguments.json:
         print(json.dumps(results, indent=2))
     sys.exit(0 if results["ok"] else 1)

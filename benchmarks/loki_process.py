@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import yaml
 
+from loglane.errors import EnvironmentMissing
 from loglane.stack.layout import RENDERED
 from loglane.stack.project import open_project
 
@@ -41,9 +42,8 @@ class LokiProcess:
     def __init__(self, folder: Path, limits: dict[str, Any] | None = None) -> None:
         program = shutil.which(PROGRAM)
         if program is None:
-            raise SystemExit(
-                "error: needs the program `loki` 3.7 on the PATH: "
-                "https://github.com/grafana/loki/releases"
+            raise EnvironmentMissing(
+                "needs the program `loki` 3.7 on the PATH: https://github.com/grafana/loki/releases"
             )
         self._program = program
         self._folder = folder

@@ -13,6 +13,7 @@ from benchmarks.faults.bench import Scale
 from benchmarks.faults.cases import CASES
 from benchmarks.faults.plan import Writer
 from benchmarks.log_call.report import machine_lines
+from loglane.errors import EnvironmentMissing
 
 
 def main() -> None:
@@ -35,7 +36,10 @@ def main() -> None:
     # What is for people goes to stderr when stdout is for a machine.
     with contextlib.redirect_stdout(sys.stderr if given.json else sys.stdout):
         print(machine_lines(), end="\n\n")
-        results = faults.run(scale, tuple(given.only), given.writer)
+        try:
+            results = faults.run(scale, tuple(given.only), given.writer)
+        except EnvironmentMissing as error:
+            sys.exit(f"error: {error}")
     if given.json:
         print(json.dumps(results, indent=2))
     sys.exit(0 if results["ok"] else 1)
