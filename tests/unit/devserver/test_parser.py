@@ -20,7 +20,22 @@ from loglane.devserver.logql.nodes import (
     Matching,
     RangeAggregation,
     Scalar,
+    Stage,
     VectorAggregation,
+)
+from loglane.devserver.logql.stage_nodes import (
+    DecolorizeStage,
+    Extraction,
+    IpComparison,
+    IpLineFilter,
+    JsonExpressionStage,
+    LabelFormat,
+    LabelFormatStage,
+    LineFormatStage,
+    LogfmtExpressionStage,
+    PatternStage,
+    RegexpStage,
+    UnpackStage,
 )
 from loglane.devserver.refusal import Refused
 
@@ -178,21 +193,48 @@ def test_refusal_names_the_place() -> None:
 @pytest.mark.parametrize(
     "stage",
     [
-        '| line_format "x"',
-        "| label_format a=b",
-        '| regexp "(?P<a>x)"',
-        '| pattern "<a>"',
-        "| unpack",
-        "| decolorize",
-        '|> "<_>"',
-        '|= ip("10.0.0.1")',
-        '| json a="b"',
+        '|= "a" or ip("10.0.0.1")',
+        '|= ip("10.0.0.1") or "a"',
+        '| logfmt a="x", b="x"',
     ],
 )
-def test_unknown_stage_is_refused_as_not_supported(stage: str) -> None:
-    """LogQL that this server does not know is refused with a text that says so."""
-    with pytest.raises(Refused, match="development server"):
+def test_stage_that_loki_answers_oddly_is_refused_as_not_supported(stage: str) -> None:
+    """Where Loki forgets what was written, or answers by chance, nothing is answered."""
+    with pytest.raises(Refused, match="not supported by the development server"):
         parse(f'{{app="a"}} {stage}')
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('|> "<_>x" or "y"', LineFilter("|>", ("<_>x", "y"))),
+        ('!> "x"', LineFilter("!>", ("x",))),
+        ('!= ip("::1")', IpLineFilter("!=", "::1")),
+        ("| json a", JsonExpressionStage((Extraction("a", "a"),))),
+        (
+            '| json a="b.c", d',
+            JsonExpressionStage((Extraction("a", "b.c"), Extraction("d", "d"))),
+        ),
+        (
+            '| logfmt --keep-empty --strict a="b"',
+            LogfmtExpressionStage((Extraction("a", "b"),), strict=True, keep_empty=True),
+        ),
+        ('| regexp "(?P<a>x)"', RegexpStage("(?P<a>x)")),
+        ('| pattern "<a>"', PatternStage("<a>")),
+        ("| unpack", UnpackStage()),
+        ("| decolorize", DecolorizeStage()),
+        ('| line_format "x"', LineFormatStage("x")),
+        (
+            '| label_format a=b, c="d"',
+            LabelFormatStage((LabelFormat("a", "b", True), LabelFormat("c", "d", False))),
+        ),
+        ('| ip != ip("::1")', LabelFilterStage(IpComparison("ip", "!=", "::1"))),
+    ],
+)
+def test_stage_is_parsed_to_its_node(text: str, expected: Stage) -> None:
+    """Every stage has a node of its own."""
+    query = parse(f'{{app="a"}} {text}')
+    assert LogQuery((_APP,), (expected,)) == query
 
 
 @pytest.mark.parametrize(

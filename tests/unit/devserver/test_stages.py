@@ -25,7 +25,8 @@ def _run(
 ) -> dict[str, str] | None:
     labels = LabelSet({"app": "a"}, pipeline.hints)
     labels.reset(metadata or {})
-    return labels.categorised().parsed if pipeline.process(line, labels) else None
+    kept = pipeline.process(0, line, labels) is not None
+    return labels.categorised().parsed if kept else None
 
 
 def _parsed(text: str, line: str, metadata: dict[str, str] | None = None) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ Vectors match one to one on equal labels, or on the labels that `on` and `ignori
 
 from __future__ import annotations
 
-from loglane.devserver.engine.series import Labels, Vector
+from loglane.devserver.engine.series import Labels, Vector, without_empty
 from loglane.devserver.logql.arithmetic import COMPARISONS, apply_operator, compare
 from loglane.devserver.logql.nodes import Binary, Matching
 from loglane.devserver.refusal import Refused
@@ -61,7 +61,7 @@ def _combine_vectors(node: Binary, left: Vector, right: Vector) -> Vector:
         matched.add(signature)
         result = _apply(node, value, by_signature[signature], kept=value)
         if result is not None:
-            results[signature] = result
+            results[without_empty(signature)] = result
     return results
 
 

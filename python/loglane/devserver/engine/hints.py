@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from loglane.devserver.engine.format_templates import fields_of
+from loglane.devserver.engine.stage_text import naming
 from loglane.devserver.logql.nodes import (
     AllOf,
     AnyOf,
@@ -20,6 +22,7 @@ from loglane.devserver.logql.nodes import (
     Stage,
 )
 from loglane.devserver.logql.patterns import is_noop_label_filter
+from loglane.devserver.logql.stage_nodes import LabelFormatStage, LineFormatStage
 
 if TYPE_CHECKING:
     from loglane.devserver.engine.labels import LabelSet
@@ -87,13 +90,15 @@ def filter_names(condition: LabelFilter) -> list[str]:
 
 
 def required_names(stages: Sequence[Stage]) -> list[str]:
-    """List the labels that the label filters of a pipeline read."""
-    return [
-        name
-        for stage in stages
-        if isinstance(stage, LabelFilterStage)
-        for name in filter_names(stage.condition)
-    ]
+    """List the labels that the label filters and templates of a pipeline read."""
+    names: list[str] = []
+    for stage in stages:
+        if isinstance(stage, LabelFilterStage):
+            names += filter_names(stage.condition)
+        elif isinstance(stage, LineFormatStage | LabelFormatStage):
+            with naming(stage):
+                names += fields_of(stage)
+    return names
 
 
 def metric_hints(

@@ -81,9 +81,13 @@ class LabelSet:
         self.hints.extracted.add(name)
 
     def set_error(self, kind: str, details: str) -> None:
-        """Record an error of a parser."""
-        self.error = kind
+        """Record an error of a parser with its details."""
         self.error_details = details
+        self.add_error(kind)
+
+    def add_error(self, kind: str) -> None:
+        """Record an error of a parser that has no details, so that earlier ones stay."""
+        self.error = kind
         if self.hints.preserve_error:
             self.set_parsed(PRESERVE_ERROR, "true")
 
@@ -92,6 +96,10 @@ class LabelSet:
         self.metadata.pop(name, None)
         self.parsed.pop(name, None)
         self.deleted.add(name)
+
+    def visible(self) -> dict[str, str]:
+        """Return what a template sees: every label, and errors when there is one."""
+        return self.categorised().merged()
 
     def categorised(self) -> Categorised:
         """Return the labels of the line by kind, errors among the parsed ones."""
@@ -106,4 +114,8 @@ class LabelSet:
             parsed[ERROR] = self.error
         if self.error_details:
             parsed[ERROR_DETAILS] = self.error_details
-        return Categorised(stream, dict(self.metadata), parsed)
+        found = Categorised(stream, dict(self.metadata), parsed)
+        if len(stream) < len(self.stream) and found.merged() == self.stream:
+            # Loki remembers results by their labels alone, and it knows the stream's already.
+            return Categorised(dict(self.stream), {}, {})
+        return found

@@ -18,7 +18,9 @@ _TO_SPACE = re.compile(r"[^\x00-\x20]*")
 _QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
 
-class _SyntaxError(Exception):
+class SyntaxFault(Exception):
+    """A place where a line is no logfmt; reading goes on at `skip_to`."""
+
     def __init__(self, line: str, position: int, message: str, skip_to: int) -> None:
         column = len(line[:position].encode()) + 1
         super().__init__(f"logfmt syntax error at pos {column} : {message}")
@@ -31,8 +33,8 @@ def parse_logfmt(line: str, labels: LabelSet, stage: LogfmtStage) -> bool:
     if hints.skips_parser():
         return True
     error = ""
-    for found in _pairs(line):
-        if isinstance(found, _SyntaxError):
+    for found in read_pairs(line):
+        if isinstance(found, SyntaxFault):
             error = str(found)
             if stage.strict:
                 break
@@ -55,7 +57,8 @@ def parse_logfmt(line: str, labels: LabelSet, stage: LogfmtStage) -> bool:
     return True
 
 
-def _pairs(line: str) -> Iterator[tuple[str, str] | _SyntaxError]:
+def read_pairs(line: str) -> Iterator[tuple[str, str] | SyntaxFault]:
+    """Yield keys and values, a key alone with an empty value, and faults between them."""
     position = 0
     while position < len(line):
         position = _end(_GARBAGE, line, position)
@@ -64,7 +67,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str] | _SyntaxError]:
         try:
             key, value, position = _pair(line, position)
             yield key, value
-        except _SyntaxError as error:
+        except SyntaxFault as error:
             position = error.skip_to
             yield error
 
@@ -77,7 +80,7 @@ def _pair(line: str, start: int) -> tuple[str, str, int]:
         raise _unexpected(line, end)
     if "\ufffd" in key:
         skip = _end(_TO_SPACE, line, end) if char == "=" else end
-        raise _SyntaxError(line, end, "invalid key", skip)
+        raise SyntaxFault(line, end, "invalid key", skip)
     if char != "=":
         return key, "", end
     end += 1
@@ -93,13 +96,13 @@ def _pair(line: str, start: int) -> tuple[str, str, int]:
 def _quoted(line: str, start: int) -> tuple[str, int]:
     match = _QUOTED.match(line, start)
     if match is None:
-        raise _SyntaxError(line, len(line), "unterminated quoted value", len(line))
+        raise SyntaxFault(line, len(line), "unterminated quoted value", len(line))
     raw = match.group(1)
     if "\\" not in raw:
         return raw, match.end()
     value = replace_escapes(raw, LOGFMT, _unicode)
     if value is None:
-        raise _SyntaxError(line, match.end(), "invalid quoted value", match.end())
+        raise SyntaxFault(line, match.end(), "invalid quoted value", match.end())
     return value, match.end()
 
 
@@ -112,9 +115,9 @@ def _unicode(raw: str, position: int, code: int) -> tuple[str, int]:
     return "\ufffd", position + 6
 
 
-def _unexpected(line: str, position: int) -> _SyntaxError:
+def _unexpected(line: str, position: int) -> SyntaxFault:
     char = line[position]
-    return _SyntaxError(line, position, f"unexpected '{char}'", _end(_TO_SPACE, line, position))
+    return SyntaxFault(line, position, f"unexpected '{char}'", _end(_TO_SPACE, line, position))
 
 
 def _end(pattern: re.Pattern[str], line: str, position: int) -> int:

@@ -2,55 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from itertools import groupby
 
-from loglane.devserver.engine.filters import compile_filter, single_label_tests
+from loglane.devserver.engine.filters import single_label_tests
 from loglane.devserver.engine.hints import Hints, filter_names, metric_hints, required_names
-from loglane.devserver.engine.json_stage import parse_json
-from loglane.devserver.engine.labels import ERROR, ERROR_DETAILS, PRESERVE_ERROR, LabelSet
-from loglane.devserver.engine.logfmt_stage import parse_logfmt
-from loglane.devserver.logql.nodes import (
-    DropStage,
-    Grouping,
-    JsonStage,
-    KeepStage,
-    LabelFilter,
-    LabelFilterStage,
-    LineFilter,
-    LogfmtStage,
-    Matcher,
-    Stage,
-)
-from loglane.devserver.logql.patterns import Test, compile_line_filter, compile_matcher
-
-Step: TypeAlias = Callable[[str, LabelSet], bool]
+from loglane.devserver.engine.ip import compile_ip_filter
+from loglane.devserver.engine.labels import LabelSet
+from loglane.devserver.engine.stage_order import reorder
+from loglane.devserver.engine.stage_text import naming
+from loglane.devserver.engine.steps import Step, compile_step
+from loglane.devserver.logql.nodes import Grouping, LabelFilter, LabelFilterStage, LineFilter, Stage
+from loglane.devserver.logql.patterns import Test, compile_line_filter
+from loglane.devserver.logql.stage_nodes import IpLineFilter
 
 
 class Pipeline:
-    """Compiled stages; `process` says whether a line stays and leaves its labels in a LabelSet.
+    """Compiled stages; `process` gives the line that comes out and leaves labels in a LabelSet.
 
-    `line_tests` are the line filters, which need no labels: they run first, as in Loki.
+    The line filters in front need no labels: `accepts_line` runs them alone.
     """
 
     def __init__(self, stages: Sequence[Stage], hints: Hints) -> None:
         self.hints = hints
         self._line_tests: list[Test] = []
         self._steps: list[Step] = []
-        for stage in stages:
-            if isinstance(stage, LineFilter):
-                self._line_tests.append(compile_line_filter(stage.op, stage.values))
+        for are_filters, group in groupby(reorder(stages), key=_is_line_filter):
+            if are_filters:
+                self._add_line_filters(list(group))
             else:
-                self._steps.append(_compile_step(stage))
+                self._add_steps(list(group))
         self.is_empty = not stages
 
-    def process(self, line: str, labels: LabelSet) -> bool:
-        """Run every stage on one line; `labels` has been reset for it."""
-        return self.accepts_line(line) and all(step(line, labels) for step in self._steps)
+    def process(self, ts_ns: int, line: str, labels: LabelSet) -> str | None:
+        """Run every stage on one line, None when one drops it; `labels` has been reset for it.
+
+        Raises:
+            Refused: The line needs what this server does not know.
+        """
+        if not self.accepts_line(line):
+            return None
+        for step in self._steps:
+            result = step(ts_ns, line, labels)
+            if result is None:
+                return None
+            line = result
+        return line
 
     def accepts_line(self, line: str) -> bool:
-        """Tell whether the line filters keep the line; needs no labels."""
+        """Tell whether the line filters in front keep the line; needs no labels."""
         return all(test(line) for test in self._line_tests)
+
+    def _add_line_filters(self, stages: Sequence[Stage]) -> None:
+        with naming(*stages):
+            tests = [_compile_line_test(stage) for stage in stages]
+        if self._steps:
+            self._steps.append(
+                lambda _ts, line, _labels: line if all(test(line) for test in tests) else None
+            )
+        else:
+            self._line_tests = tests
+
+    def _add_steps(self, stages: Sequence[Stage]) -> None:
+        for stage in stages:
+            with naming(stage):
+                self._steps.append(compile_step(stage))
 
 
 def log_pipeline(stages: Sequence[Stage]) -> Pipeline:
@@ -83,60 +99,15 @@ def metric_pipeline(
     return Pipeline(stages, hints)
 
 
-def _compile_step(stage: Stage) -> Step:
+def _is_line_filter(stage: Stage) -> bool:
+    return isinstance(stage, LineFilter | IpLineFilter)
+
+
+def _compile_line_test(stage: Stage) -> Test:
     match stage:
-        case JsonStage():
-            return parse_json
-        case LogfmtStage():
-            return lambda line, labels: parse_logfmt(line, labels, stage)
-        case LabelFilterStage(condition=condition):
-            test = compile_filter(condition)
-            return lambda _line, labels: test(labels)
-        case DropStage(labels=dropped):
-            return _drop_step(dropped)
-        case KeepStage(labels=kept):
-            return _keep_step(kept)
-        case _:  # pragma: no cover - line filters never come here
-            raise TypeError(f"no step for {stage!r}")
-
-
-def _drop_step(dropped: tuple[str | Matcher, ...]) -> Step:
-    tests = [_named_test(item) for item in dropped]
-
-    def step(_line: str, labels: LabelSet) -> bool:
-        for name, test in tests:
-            if name == ERROR:
-                if test is None or test(labels.error):
-                    labels.error = ""
-            elif name == ERROR_DETAILS:
-                if test is None or test(labels.error_details):
-                    labels.error_details = ""
-            elif test is None:
-                if labels.get(name) is not None:
-                    labels.delete(name)
-            elif test(labels.get(name) or ""):
-                labels.delete(name)
-        return True
-
-    return step
-
-
-def _keep_step(kept: tuple[str | Matcher, ...]) -> Step:
-    tests = [_named_test(item) for item in kept]
-    special = {ERROR, ERROR_DETAILS, PRESERVE_ERROR}
-
-    def step(_line: str, labels: LabelSet) -> bool:
-        for name, value in labels.categorised().merged().items():
-            if name in special:
-                continue
-            if not any(n == name and (test is None or test(value)) for n, test in tests):
-                labels.delete(name)
-        return True
-
-    return step
-
-
-def _named_test(item: str | Matcher) -> tuple[str, Test | None]:
-    if isinstance(item, Matcher):
-        return item.name, compile_matcher(item)
-    return item, None
+        case IpLineFilter():
+            return compile_ip_filter(stage)
+        case LineFilter(op=op, values=values):
+            return compile_line_filter(op, values)
+        case _:  # pragma: no cover - only line filters come here
+            raise TypeError(f"no line filter: {stage!r}")

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from loglane.devserver.engine.stage_order import may_merge_streams
 from loglane.devserver.logql.nodes import (
     Binary,
     ConstantVector,
-    DropStage,
     Grouping,
-    KeepStage,
     LabelReplace,
     Matching,
     Metric,
@@ -135,7 +134,7 @@ def _reduces_labels(node: Metric) -> bool:
     match node:
         case RangeAggregation(grouping=grouping, query=query):
             is_grouped = grouping is not None and bool(grouping.names)
-            return is_grouped or any(isinstance(s, KeepStage | DropStage) for s in query.stages)
+            return is_grouped or may_merge_streams(query.stages)
         case VectorAggregation(grouping=grouping, operand=operand):
             return bool(grouping.names) or _reduces_labels(operand)
         case LabelReplace(operand=operand):

@@ -13,12 +13,13 @@ from itertools import chain
 from operator import itemgetter
 from typing import TypeAlias
 
-from loglane.devserver.engine.filters import compile_filter
+from loglane.devserver.engine.filters import compile_part
 from loglane.devserver.engine.hints import LabelTest
 from loglane.devserver.engine.labels import ERROR_DETAILS, LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, metric_pipeline
 from loglane.devserver.engine.pushdown import prefilter
-from loglane.devserver.engine.series import Labels, freeze
+from loglane.devserver.engine.series import Labels, freeze_all, without_empty
+from loglane.devserver.engine.stage_order import may_merge_streams, without_idle_line_formats
 from loglane.devserver.engine.tally import keeps_metadata, leaves_lines
 from loglane.devserver.logql.nodes import (
     AllOf,
@@ -43,25 +44,30 @@ _Extract: TypeAlias = "Callable[[str, LabelSet], float | None]"
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """How lines become samples: a pipeline, the value of a line, and the labels that stay."""
+    """How lines become samples: a pipeline, the value of a line, and the labels that stay.
+
+    `is_merged` is for labels that Loki builds anew, and which lose their empty ones by that.
+    """
 
     pipeline: Pipeline
     extract: _Extract
     grouping: Grouping | None
     stages: tuple[Stage, ...] = ()
+    is_merged: bool = False
 
     def series(self, labels: LabelSet) -> Labels:
         """Return the series of the current line; one with an error keeps every label."""
         grouping = self.grouping
         if labels.error or grouping is None:
-            return freeze(labels.categorised().merged())
+            found = freeze_all(labels.categorised().merged())
+            return without_empty(found) if self.is_merged else found
         if not grouping.without:
-            found = [(name, labels.get(name)) for name in grouping.names]
-            return tuple((name, value) for name, value in found if value)
+            pairs = [(name, labels.get(name)) for name in grouping.names]
+            return tuple((name, value) for name, value in pairs if value is not None)
         named = labels.categorised().merged()
         # Details of an error that was dropped are no label once Loki groups.
         named.pop(ERROR_DETAILS, None)
-        return group_labels(freeze(named), grouping)
+        return group_labels(freeze_all(named), grouping)
 
 
 def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extraction:
@@ -77,11 +83,12 @@ def compile_extraction(node: RangeAggregation, outer: Grouping | None) -> Extrac
     grouping = _grouping(node, outer)
     if grouping is not None:
         grouping = Grouping(tuple(sorted(set(grouping.names))), grouping.without)
-    stages = node.query.stages
+    is_size = node.op in {"bytes_over_time", "bytes_rate"}
+    stages = node.query.stages if is_size else without_idle_line_formats(node.query.stages)
     if node.unwrap is None:
-        is_size = node.op in {"bytes_over_time", "bytes_rate"}
         pipeline = metric_pipeline(stages, grouping)
-        return Extraction(pipeline, _size if is_size else _one, grouping, stages)
+        is_merged = may_merge_streams(stages)
+        return Extraction(pipeline, _size if is_size else _one, grouping, stages, is_merged)
     condition = _condition(node.unwrap)
     pipeline = metric_pipeline(stages, grouping, node.unwrap.label, condition)
     return Extraction(pipeline, _unwrapper(node.unwrap, condition), grouping, stages)
@@ -126,9 +133,10 @@ def _read(
     with closing(store.read(stream, start, end, wanted=wanted)) as entries:
         for ts, line, metadata in entries:
             labels.reset(metadata)
-            if not pipeline.process(line, labels):
+            shown = pipeline.process(ts, line, labels)
+            if shown is None:
                 continue
-            value = extract(line, labels)
+            value = extract(shown, labels)
             if value is not None:
                 times, values = found[extraction.series(labels)]
                 times.append(ts)
@@ -182,7 +190,7 @@ def _size(line: str, _labels: LabelSet) -> float:
 
 def _unwrapper(unwrap: Unwrap, condition: LabelFilter | None) -> _Extract:
     convert = _CONVERSIONS[unwrap.conversion]
-    test: LabelTest | None = None if condition is None else compile_filter(condition)
+    test: LabelTest | None = None if condition is None else compile_part(condition)
 
     def extract(_line: str, labels: LabelSet) -> float | None:
         text = labels.get(unwrap.label)

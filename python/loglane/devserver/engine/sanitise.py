@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 
+from loglane.devserver.logql.strings import SPACE
+
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_]")
-# What Go's bytes.TrimSpace removes.
-_SPACE = (
-    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
-)
 
 
 def sanitise_key(key: str, *, first: bool = True) -> str:
     """Make a key a label name: other characters become `_`, and so a digit in front gets one."""
     if key.isascii() and key.isidentifier():
         return key
-    key = key.strip(_SPACE)
+    key = key.strip(SPACE)
     if first and key[:1].isascii() and key[:1].isdigit():
         key = f"_{key}"
     return _NOT_IN_NAME.sub("_", key)

@@ -12,7 +12,7 @@ from operator import itemgetter
 from loglane.devserver.engine.labels import Categorised, LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, log_pipeline
 from loglane.devserver.engine.pushdown import prefilter
-from loglane.devserver.engine.series import Labels, freeze
+from loglane.devserver.engine.series import Labels
 from loglane.devserver.logql.nodes import LogQuery
 from loglane.devserver.store import Entry, Store
 
@@ -92,7 +92,8 @@ def _collect(
     results: dict[Labels, ResultStream], ts: int, line: str, labels: Categorised, categorise: bool
 ) -> None:
     shown = labels.stream if categorise else labels.merged()
-    result = results.setdefault(freeze(shown), ResultStream(shown))
+    # A label that a parser has left empty is a label here, unlike in a metric.
+    result = results.setdefault(tuple(sorted(shown.items())), ResultStream(shown))
     if categorise:
         result.entries.append(ResultEntry(ts, line, labels.metadata, labels.parsed))
     else:
@@ -102,15 +103,35 @@ def _collect(
 def _entries(
     entries: Generator[Entry, None, None], labels: LabelSet, pipeline: Pipeline
 ) -> Generator[tuple[int, str, Categorised], None, None]:
+    repeats = _Repeats()
     with closing(entries):
         for ts, line, metadata in entries:
             labels.reset(metadata)
             shown = run_line(pipeline, ts, line, labels)
             if shown is not None:
-                yield ts, shown, labels.categorised()
+                found = labels.categorised()
+                if pipeline.is_empty or not repeats.has(ts, shown, found):
+                    yield ts, shown, found
 
 
 def run_line(pipeline: Pipeline, ts_ns: int, line: str, labels: LabelSet) -> str | None:
     """Run a pipeline on one line; return the line as it is shown, None when it is left out."""
-    del ts_ns
-    return line if pipeline.process(line, labels) else None
+    return pipeline.process(ts_ns, line, labels)
+
+
+class _Repeats:
+    """Entries of one instant that came out of the pipeline alike; Loki shows one of them."""
+
+    def __init__(self) -> None:
+        self._ts = -1
+        self._seen: list[tuple[str, Categorised]] = []
+
+    def has(self, ts: int, line: str, labels: Categorised) -> bool:
+        if ts != self._ts:
+            self._ts = ts
+            self._seen = [(line, labels)]
+            return False
+        if (line, labels) in self._seen:
+            return True
+        self._seen.append((line, labels))
+        return False

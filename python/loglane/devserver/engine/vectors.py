@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from loglane.devserver.engine.over_time import square_root
 from loglane.devserver.engine.samples import group_labels
-from loglane.devserver.engine.series import Labels, Vector
+from loglane.devserver.engine.series import Labels, Vector, without_empty
 from loglane.devserver.logql.nodes import VectorAggregation
 
 _Members = list[tuple[Labels, float]]
@@ -20,7 +20,10 @@ def aggregate(node: VectorAggregation, vector: Iterable[tuple[Labels, float]]) -
         return dict(_ranked(list(vector), largest=node.op == "sort_desc"))
     groups: defaultdict[Labels, _Members] = defaultdict(list)
     for labels, value in vector:
-        groups[group_labels(labels, node.grouping)].append((labels, value))
+        group = group_labels(labels, node.grouping)
+        # An average is a quotient in Loki, and whose labels are built anew like those of `without`.
+        is_new = node.grouping.without or node.op == "avg"
+        groups[without_empty(group) if is_new else group].append((labels, value))
     if node.k is not None:
         return {
             labels: value

@@ -26,19 +26,16 @@ _FUNCTIONS = {
     **dict.fromkeys(CONVERSIONS, "CONVERSION"),
     "vector": "_VECTOR",
     "label_replace": "_LABEL_REPLACE",
+    "ip": "_IP",
 }
-_OTHER_FUNCTIONS = frozenset({"approx_topk", "ip"})
-_UNKNOWN_KEYWORDS = frozenset(
-    {
-        "regexp", "unpack", "pattern", "label_format", "line_format", "decolorize",
-        "group_left", "group_right", "variants", "of",
-    }
-)  # fmt: skip
+_OTHER_FUNCTIONS = frozenset({"approx_topk"})
+_UNKNOWN_KEYWORDS = frozenset({"group_left", "group_right", "variants", "of"})
 _KEYWORDS = {
     "by": "BY", "without": "WITHOUT", "bool": "BOOL", "on": "ON", "ignoring": "IGNORING",
     "or": "OR", "and": "AND", "unless": "UNLESS", "offset": "_OFFSET",
     "unwrap": "_UNWRAP", "json": "_JSON", "logfmt": "_LOGFMT", "drop": "_DROP",
-    "keep": "_KEEP",
+    "keep": "_KEEP", "regexp": "_REGEXP", "pattern": "_PATTERN", "unpack": "_UNPACK",
+    "decolorize": "_DECOLORIZE", "line_format": "_LINE_FORMAT", "label_format": "_LABEL_FORMAT",
 }  # fmt: skip
 _SYMBOLS = {
     "|=": "PIPE_EXACT", "|~": "PIPE_MATCH", "|>": "PIPE_PATTERN", "!>": "NOT_PATTERN",
@@ -97,8 +94,6 @@ def _scan(text: str, position: int) -> tuple[str, Any, int]:
     for length in (2, 1):
         symbol = text[position : position + length]
         if len(symbol) == length and symbol in _SYMBOLS:
-            if symbol in {"|>", "!>"}:
-                raise unsupported(f"the pattern line filter {symbol}")
             return _SYMBOLS[symbol], symbol, position + length
     raise parse_error(text, position, f"unexpected character {char!r}")
 

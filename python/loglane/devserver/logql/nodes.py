@@ -9,6 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from loglane.devserver.logql.stage_nodes import (
+    DecolorizeStage,
+    IpComparison,
+    IpLineFilter,
+    JsonExpressionStage,
+    LabelFormatStage,
+    LineFormatStage,
+    LogfmtExpressionStage,
+    PatternStage,
+    RegexpStage,
+    UnpackStage,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
@@ -21,7 +34,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class LineFilter:
-    """`|= "a" or "b"`: any of `values` for `|=` and `|~`, none of them for `!=` and `!~`."""
+    """`|= "a" or "b"`: any of `values` for `|=`, `|~` and `|>`, none for `!=`, `!~` and `!>`."""
 
     op: str
     values: tuple[str, ...]
@@ -66,7 +79,7 @@ class AnyOf:
     depth: int = field(default=1, compare=False)
 
 
-LabelFilter: TypeAlias = "Matcher | Comparison | AllOf | AnyOf"
+LabelFilter: TypeAlias = "Matcher | Comparison | IpComparison | AllOf | AnyOf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,23 @@ class Unwrap:
     filters: tuple[LabelFilter, ...] = ()
 
 
-Stage: TypeAlias = LineFilter | JsonStage | LogfmtStage | LabelFilterStage | DropStage | KeepStage
+Stage: TypeAlias = (
+    LineFilter
+    | IpLineFilter
+    | JsonStage
+    | JsonExpressionStage
+    | LogfmtStage
+    | LogfmtExpressionStage
+    | RegexpStage
+    | PatternStage
+    | UnpackStage
+    | LabelFilterStage
+    | LineFormatStage
+    | LabelFormatStage
+    | DecolorizeStage
+    | DropStage
+    | KeepStage
+)
 
 
 @dataclass(frozen=True, slots=True)

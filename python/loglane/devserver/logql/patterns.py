@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import re2
 
+from loglane.devserver.logql.line_pattern import LinePattern, parse_filter_pattern
 from loglane.devserver.logql.nodes import Matcher
 from loglane.devserver.logql.regex_nodes import uncertain
 from loglane.devserver.logql.regex_tree import confuses_go
@@ -27,9 +28,25 @@ from loglane.devserver.refusal import Refused
 
 Test: TypeAlias = Callable[[str], bool]
 
+# What RE2 says, in the words of Go's regexp/syntax.
+_GO_REASONS = {
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "trailing \\": "trailing backslash at end of expression",
+}
+
 _OPTIONS = re2.Options()
 # RE2 would write a refused pattern to stderr; the client gets it in the answer.
 _OPTIONS.log_errors = False
+
+
+class BadRegexpError(ValueError):
+    """No regular expression, in the words of Go."""
 
 
 @lru_cache(maxsize=512)
@@ -48,7 +65,15 @@ def compile_matcher(matcher: Matcher) -> Test:
 
 
 def compile_line_filter(op: str, values: Sequence[str]) -> Test:
-    """Build the test of a line filter: any value for `|=` and `|~`, none for `!=` and `!~`."""
+    """Build the test of a line filter: any value for `|=`, `|~`, `|>`, none for the others.
+
+    Raises:
+        BadRegexpError: A bad regular expression.
+        BadPatternError: A bad pattern of `|>` or `!>`.
+    """
+    if op in {"|>", "!>"}:
+        found = _any_pattern_test([parse_filter_pattern(value) for value in values])
+        return found if op == "|>" else _negated(found)
     test = _any_line_test(values, is_pattern=op in {"|~", "!~"}, negated=op in {"!=", "!~"})
     return _negated(test) if op in {"!=", "!~"} else test
 
@@ -58,7 +83,7 @@ def compile_label_filter(matcher: Matcher) -> Test:
     """Build the test of a string label filter on a label's value."""
     if matcher.op in {"=", "!="}:
         return compile_matcher(matcher)
-    compile_pattern(matcher.value)
+    check_pattern(matcher.value)
     tests = simplify(matcher.value, is_label=True)
     test = _fullmatch(matcher.value, "(?:") if tests is None else compile_tests(tests)
     return test if matcher.op == "=~" else _negated(test)
@@ -71,19 +96,35 @@ def is_noop_label_filter(matcher: Matcher) -> bool:
 
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> re2._Regexp:
-    """Compile an RE2 pattern; raises Refused with RE2's own text."""
+    """Compile an RE2 pattern.
+
+    Raises:
+        BadRegexpError: It is none, in the words of Go.
+        Refused: It is so unusual that Go may understand it differently.
+    """
     if "\\C" in pattern:
         # RE2 knows it as any byte, Go does not.
-        raise Refused(f"parse error : error parsing regexp: invalid escape sequence: `{pattern}`")
+        raise BadRegexpError("error parsing regexp: invalid escape sequence: `\\C`")
     # Go refuses more than 1,000 levels, RE2 does not.
     if pattern.count("(") > 1000 or confuses_go(pattern):
         raise uncertain(pattern)
     try:
         return re2.compile(pattern, options=_OPTIONS)
     except re2.error as error:
-        text = error.args[0] if error.args else "bad pattern"
-        shown = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-        raise Refused(f"parse error : error parsing regexp: {shown}: `{pattern}`") from None
+        raise BadRegexpError(_describe(error)) from None
+
+
+def _describe(error: re2.error) -> str:
+    text = error.args[0] if error.args else "bad pattern"
+    shown = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    reason, separator, part = shown.partition(": ")
+    reason = _GO_REASONS.get(reason, reason)
+    part = f": `{part}`" if separator or reason.startswith("trailing") else ""
+    return f"error parsing regexp: {reason}{part}"
+
+
+def _any_pattern_test(patterns: Sequence[LinePattern]) -> Test:
+    return lambda line: any(pattern.matches(line) for pattern in patterns)
 
 
 def replaced_pattern(pattern: str) -> str:
@@ -124,9 +165,17 @@ def _search(pattern: str) -> Test:
 
 def _fullmatch(pattern: str, group: str) -> Test:
     # Compiled alone first: an unbalanced `a)(b` must not become balanced inside the group.
-    compile_pattern(pattern)
+    check_pattern(pattern)
     fullmatch = compile_pattern(f"{group}{pattern})").fullmatch
     return lambda text: fullmatch(text) is not None
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse what is no regular expression; raises Refused with Loki's text."""
+    try:
+        compile_pattern(pattern)
+    except BadRegexpError as error:
+        raise Refused(f"parse error : {error}") from None
 
 
 def _negated(test: Test) -> Test:

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lark import Token, Transformer, v_args
+from lark import Token, v_args
 
 from loglane.devserver.logql.arithmetic import apply_operator
+from loglane.devserver.logql.depth import deeper
 from loglane.devserver.logql.functions import (
     build_range,
     build_range_aggregation,
@@ -16,20 +15,10 @@ from loglane.devserver.logql.functions import (
     check_no_unwrap,
 )
 from loglane.devserver.logql.nodes import (
-    AllOf,
-    AnyOf,
     Binary,
-    Comparison,
     ConstantVector,
-    DropStage,
     Grouping,
-    JsonStage,
-    KeepStage,
-    LabelFilter,
-    LabelFilterStage,
     LabelReplace,
-    LineFilter,
-    LogfmtStage,
     LogQuery,
     Matcher,
     Matching,
@@ -40,18 +29,16 @@ from loglane.devserver.logql.nodes import (
     Unwrap,
     VectorAggregation,
 )
-from loglane.devserver.logql.patterns import compile_pattern, replaced_pattern
+from loglane.devserver.logql.patterns import check_pattern, replaced_pattern
+from loglane.devserver.logql.stage_tree import StageBuilder
 from loglane.devserver.logql.units import parse_float
-from loglane.devserver.refusal import Refused, unsupported
+from loglane.devserver.refusal import Refused
 
-# Deeper than anyone writes by hand, and far below what Python's stack allows to evaluate.
-MAX_DEPTH = 60
-MAX_CONDITIONS = 500
 _SETS = frozenset({"and", "or", "unless"})
 
 
 @v_args(inline=True)
-class TreeBuilder(Transformer[Token, Any]):
+class TreeBuilder(StageBuilder):
     """Build nodes bottom-up, so that nesting costs no stack while parsing."""
 
     def log_query(self, matchers: tuple[Matcher, ...], stages: tuple[Stage, ...] = ()) -> LogQuery:
@@ -66,51 +53,6 @@ class TreeBuilder(Transformer[Token, Any]):
     def selector(self, *matchers: Matcher | None) -> tuple[Matcher, ...]:
         return tuple(matcher for matcher in matchers if matcher is not None)
 
-    def matcher(self, name: Token, op: Token, value: Token) -> Matcher:
-        return Matcher(name.value, op.value, value.value)
-
-    def pipeline(self, *stages: Stage) -> tuple[Stage, ...]:
-        return stages
-
-    def line_filter(self, op: Token, *values: Token) -> LineFilter:
-        return LineFilter(op.value, tuple(v.value for v in values if v.type == "STRING"))
-
-    def json(self) -> JsonStage:
-        return JsonStage()
-
-    def logfmt(self, *flags: Token) -> LogfmtStage:
-        return LogfmtStage("--strict" in flags, "--keep-empty" in flags)
-
-    def label_filter_stage(self, condition: LabelFilter) -> LabelFilterStage:
-        return LabelFilterStage(condition)
-
-    def drop(self, labels: tuple[str | Matcher, ...]) -> DropStage:
-        return DropStage(labels)
-
-    def keep(self, labels: tuple[str | Matcher, ...]) -> KeepStage:
-        return KeepStage(labels)
-
-    def label_list(self, *labels: Token | Matcher) -> tuple[str | Matcher, ...]:
-        return tuple(x.value if isinstance(x, Token) else x for x in labels)
-
-    def any_of(self, left: LabelFilter, _or: Token, right: LabelFilter) -> AnyOf:
-        parts = (*left.parts, right) if isinstance(left, AnyOf) else (left, right)
-        return AnyOf(_counted(parts), _deeper(*parts))
-
-    def all_of(self, left: LabelFilter, _and: Token, right: LabelFilter) -> AllOf:
-        return self.all_of_list(left, right)
-
-    def all_of_list(self, left: LabelFilter, right: LabelFilter) -> AllOf:
-        first = left.parts if isinstance(left, AllOf) else (left,)
-        second = right.parts if isinstance(right, AllOf) else (right,)
-        parts = (*first, *second)
-        return AllOf(_counted(parts), _deeper(*parts))
-
-    def comparison(self, name: Token, op: Token, value: Scalar | Token) -> Comparison:
-        if isinstance(value, Scalar):
-            return Comparison(name.value, op.value, value.value, "number")
-        return Comparison(name.value, op.value, value.value, value.type.lower())
-
     def binary(self, left: Metric, op: Token, matching: Matching, right: Metric) -> Metric:
         symbol = op.value.lower()
         if symbol in _SETS and (isinstance(left, Scalar) or isinstance(right, Scalar)):
@@ -120,7 +62,7 @@ class TreeBuilder(Transformer[Token, Any]):
             )
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return Scalar(apply_operator(symbol, left.value, right.value))
-        return Binary(symbol, left, right, matching, _deeper(left, right))
+        return Binary(symbol, left, right, matching, deeper(left, right))
 
     def matching(
         self, returns_bool: Token | None, kind: Token | None, names: tuple[str, ...] | None
@@ -175,7 +117,7 @@ class TreeBuilder(Transformer[Token, Any]):
     def vector_aggregation(
         self, op: Token, k: Token | None, operand: Metric, grouping: Grouping | None
     ) -> VectorAggregation:
-        return build_vector_aggregation(op.value, _text(k), operand, grouping, _deeper(operand))
+        return build_vector_aggregation(op.value, _text(k), operand, grouping, deeper(operand))
 
     def grouped_first(
         self, op: Token, grouping: Grouping, k: Token | None, operand: Metric
@@ -188,9 +130,9 @@ class TreeBuilder(Transformer[Token, Any]):
     def label_replace(
         self, operand: Metric, target: Token, replacement: Token, source: Token, pattern: Token
     ) -> LabelReplace:
-        compile_pattern(replaced_pattern(pattern.value))
+        check_pattern(replaced_pattern(pattern.value))
         return LabelReplace(
-            operand, target.value, replacement.value, source.value, pattern.value, _deeper(operand)
+            operand, target.value, replacement.value, source.value, pattern.value, deeper(operand)
         )
 
     def constant_vector(self, value: Token) -> ConstantVector:
@@ -210,16 +152,3 @@ def _number(text: str) -> float:
 
 def _text(token: Token | None) -> str | None:
     return None if token is None else token.value
-
-
-def _counted(parts: tuple[LabelFilter, ...]) -> tuple[LabelFilter, ...]:
-    if len(parts) > MAX_CONDITIONS:
-        raise unsupported(f"a label filter of more than {MAX_CONDITIONS} conditions")
-    return parts
-
-
-def _deeper(*children: object) -> int:
-    depth = 1 + max(getattr(child, "depth", 1) for child in children)
-    if depth > MAX_DEPTH:
-        raise unsupported(f"a query nested more than {MAX_DEPTH} deep")
-    return depth

@@ -7,7 +7,6 @@ prometheus/common, ParseBytes of dustin/go-humanize. Error texts are theirs: the
 
 from __future__ import annotations
 
-import json
 import re
 
 _PROMETHEUS = re.compile(
@@ -39,6 +38,11 @@ _HEXADECIMAL = re.compile(
 _SEPARATOR = re.compile(r"(?<=[0-9])_(?=[0-9])")
 _HEXADECIMAL_SEPARATOR = re.compile(r"(?<=[0-9a-fA-FxX])_(?=[0-9a-fA-F])")
 _SPECIAL = re.compile(r"(?:[+-]?inf(?:inity)?|nan)\Z", re.IGNORECASE)
+
+_ESCAPED = {
+    '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
+    "\t": "\\t", "\v": "\\v",
+}  # fmt: skip
 
 _SIZES = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtpe", start=1):
@@ -77,26 +81,28 @@ def parse_go_duration(text: str) -> int:
     if rest == "0":
         return 0
     if not rest:
-        raise ValueError(f"time: invalid duration {quote(text)}")
+        raise ValueError(f"time: invalid duration {_quote_bytes(text)}")
     total = 0
     if len(text) > 256:
-        raise ValueError(f"time: invalid duration {quote(text)}")
+        raise ValueError(f"time: invalid duration {_quote_bytes(text)}")
     while rest:
         match = _GO_PART.match(rest)
         whole, fraction, unit = match.groups() if match else ("", None, "")
         if not whole and (fraction is None or fraction == "."):
-            raise ValueError(f"time: invalid duration {quote(text)}")
+            raise ValueError(f"time: invalid duration {_quote_bytes(text)}")
         if not unit:
-            raise ValueError(f"time: missing unit in duration {quote(text)}")
+            raise ValueError(f"time: missing unit in duration {_quote_bytes(text)}")
         if unit not in _GO_UNITS:
-            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+            raise ValueError(
+                f"time: unknown unit {_quote_bytes(unit)} in duration {_quote_bytes(text)}"
+            )
         scale = _GO_UNITS[unit]
         total += int(whole or "0") * scale
         digits = (fraction or ".")[1:]
         if digits:
             total += int(digits) * scale // 10 ** len(digits)
         if total > _INT64_MAX:
-            raise ValueError(f"time: invalid duration {quote(text)}")
+            raise ValueError(f"time: invalid duration {_quote_bytes(text)}")
         rest = rest[match.end() :] if match else ""
     return -total if negative else total
 
@@ -152,8 +158,28 @@ def format_float(value: float) -> str:
 
 
 def quote(text: str) -> str:
-    """Quote a string as Go's `%q` does for printable text."""
-    return json.dumps(text, ensure_ascii=False)
+    """Quote a string as Go's `%q` does."""
+    return f'"{"".join(map(_quoted_char, text))}"'
+
+
+def _quote_bytes(text: str) -> str:
+    # Go's package time has a quote of its own, which knows bytes only.
+    parts = (
+        f"\\{chr(byte)}" if byte in b'"\\' else chr(byte) if 32 <= byte < 128 else f"\\x{byte:02x}"
+        for byte in text.encode()
+    )
+    return f'"{"".join(parts)}"'
+
+
+def _quoted_char(char: str) -> str:
+    if char in _ESCAPED:
+        return _ESCAPED[char]
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _without_exponent(text: str) -> str:
