@@ -49,7 +49,7 @@ def push_dataset(url: str, tenant: str, base_ns: int) -> None:
 
 
 def ask(url: str, tenant: str, base_ns: int, case: Case) -> dict[str, Any]:
-    """Ask one query; return the normalised answer, without text for a refusal."""
+    """Ask one query; return the normalised answer, with the text of a refusal if it counts."""
     headers = {"X-Scope-OrgID": tenant}
     if case["categorise"]:
         headers["X-Loki-Response-Encoding-Flags"] = "categorize-labels"
@@ -68,7 +68,8 @@ def ask(url: str, tenant: str, base_ns: int, case: Case) -> dict[str, Any]:
         }
     response = httpx2.post(f"{url}/loki/api/v1/{path}", data=params, headers=headers, timeout=60)
     if response.status_code != 200:
-        return {"status": response.status_code}
+        refusal: dict[str, Any] = {"status": response.status_code}
+        return {**refusal, "text": response.text.strip()} if case["text"] else refusal
     answer = _normalise(response.json()["data"], base_ns, is_ordered=case.get("ordered", False))
     return {"status": 200, **answer}
 
@@ -88,7 +89,7 @@ def comparable(answer: dict[str, Any]) -> dict[str, Any]:
     so only twelve digits of a value are stable.
     """
     if answer["status"] != 200:
-        return {"status": answer["status"] // 100}
+        return {**answer, "status": answer["status"] // 100}
     if answer["type"] == "scalar":
         return {**answer, "result": _significant(answer["result"])}
     if answer["type"] == "streams":

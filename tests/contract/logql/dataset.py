@@ -10,7 +10,7 @@ import json
 import time
 from typing import Any
 
-from tests.contract.logql.samples import streams
+from tests.contract.logql import lines, samples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -38,10 +38,8 @@ def push_body(base_ns: int) -> dict[str, Any]:
             _stream({"app": "corpus-web", "env": "dev", "level": "info"}, _web(base_ns)),
             _stream({"app": "corpus-worker", "env": "prod", "empty": ""}, _worker(base_ns)),
             _stream({"app": "corpus-edge", "env": "dev", "level": "warning"}, _edge(base_ns)),
-            *(
-                _stream(labels, values)
-                for labels, values in streams(lambda seconds: _at(base_ns, seconds))
-            ),
+            *(_stream(*found) for found in samples.streams(lambda seconds: _at(base_ns, seconds))),
+            *(_stream(*found) for found in lines.streams(lambda seconds: _at(base_ns, seconds))),
         ]
     }
 
@@ -92,7 +90,7 @@ def _web(base_ns: int) -> list[list[Any]]:
 
 
 def _worker(base_ns: int) -> list[list[Any]]:
-    lines = [
+    texts = [
         "started worker pool with 4 threads",
         '{"level":"debug","job":"mail","n":1}',
         '{"level":"debug","job":"mail","n":2',
@@ -110,7 +108,7 @@ def _worker(base_ns: int) -> list[list[Any]]:
         "timeout after 5s while calling upstream",
         "finished",
     ]
-    return [[_at(base_ns, number * 150 + 7), line] for number, line in enumerate(lines)]
+    return [[_at(base_ns, number * 150 + 7), line] for number, line in enumerate(texts)]
 
 
 def _edge(base_ns: int) -> list[list[Any]]:
