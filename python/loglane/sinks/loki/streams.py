@@ -31,7 +31,9 @@ _MAX_KNOWN = 10_000
 
 Labels = tuple[tuple[str, str], ...]
 _Line = tuple[int, bytes, Mapping[str, Any]]
-_Key = tuple[Any, ...]
+# Texts and None only: to Python, 1 and True would be the same key.
+_Key = tuple[str | None, ...]
+_LEVEL = LINE_LABELS.index("level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Encoder:
             encoding: Of the request.
             max_line_bytes: Longer lines are cut, with a mark.
         """
-        self._static = dict(static)
+        self._static = {name: _label(value) for name, value in static.items() if value}
         self._encode = {"protobuf": _protobuf_body, "json": _json_body}[encoding]
         self._max_line_bytes = max_line_bytes
         self._labels: dict[_Key, Labels] = {}
@@ -69,6 +71,7 @@ class Encoder:
         return self._encode(records, self._streams(records))
 
     def _streams(self, records: Sequence[Record]) -> dict[Labels, list[_Line]]:
+        streams: dict[Labels, list[_Line]] = {}
         found: dict[_Key, list[_Line]] = {}
         loads, longest = orjson.loads, self._max_line_bytes
         for timestamp_ns, rank, whole in records:
@@ -76,26 +79,24 @@ class Encoder:
             try:
                 fields = loads(line)
                 get = fields.get
-                key = (get("service"), get("env"), get("level"), get("log_category"))
-                lines = found.get(key)
+                lines = found.get((get("service"), get("env"), get("level"), get("log_category")))
             except (ValueError, AttributeError, TypeError):
-                # No JSON object, or one whose labels are no plain values.
-                fields, key = {}, (None, None, LEVELS[rank], None)
-                lines = found.get(key)
+                # No JSON, no object, or one with a list where a label should be.
+                lines = None
+                fields = _fields(line)
             if lines is None:
-                lines = found[key] = []
+                key = tuple(_plain(fields.get(name)) for name in LINE_LABELS)
+                if key[_LEVEL] is None:
+                    key = (*key[:_LEVEL], LEVELS[rank], *key[_LEVEL + 1 :])
+                lines = found[key] = streams.setdefault(self._labels_of(key), [])
             lines.append((timestamp_ns, line, fields))
-        streams: dict[Labels, list[_Line]] = {}
-        for key, lines in found.items():
-            # 1 and "1" are other keys and the same label.
-            streams.setdefault(self._labels_of(key), []).extend(lines)
         return streams
 
     def _labels_of(self, key: _Key) -> Labels:
         known = self._labels.get(key)
         if known is None:
             given = zip(LINE_LABELS, key, strict=True)
-            labels = {name: _label(value) for name, value in given if value not in (None, "")}
+            labels = {name: _label(value) for name, value in given if value}
             known = tuple(sorted({**self._static, **labels}.items()))
             if len(self._labels) >= _MAX_KNOWN:
                 self._labels.clear()
@@ -105,11 +106,8 @@ class Encoder:
 
 def cut(line: bytes, max_bytes: int) -> bytes:
     """Shorten a line that is too long; JSON stays JSON, and the line shows that it was cut."""
-    try:
-        record = orjson.loads(line)
-    except ValueError:
-        record = None
-    if isinstance(record, dict):
+    record = _fields(line)
+    if record:
         return render({**record, "truncated_bytes": len(line) - max_bytes}, max_bytes)
     kept = line[: max_bytes - len(_CUT)].decode(errors="ignore").encode()
     return kept + _CUT
@@ -165,8 +163,20 @@ def _selector(labels: Labels) -> str:
     return f"{{{', '.join(pairs)}}}"
 
 
-def _label(value: Any) -> str:
-    return _text(value)[:_LONGEST_LABEL].replace(_NOT_UTF8, "?")
+def _fields(line: bytes) -> dict[str, Any]:
+    try:
+        fields = orjson.loads(line)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _plain(value: Any) -> str | None:
+    return None if value in (None, "") else _text(value)
+
+
+def _label(value: str) -> str:
+    return value[:_LONGEST_LABEL].replace(_NOT_UTF8, "?")
 
 
 def _text(value: Any) -> str:
