@@ -104,16 +104,17 @@ class Engine:
     def _report(self, everything: bool) -> None:
         for summary in self.flow.due(everything=everything):
             self._write(summary_entry(summary))
-        new, counts, total = self.losses.untold(), self.losses.counts(), self.losses.total
+        counts, total = self.losses.counts(), self.losses.total
+        new = self.losses.untold(everything=everything)
         if not new:
             return
-        fields: dict[str, Any] = {"lost": new}
+        fields = _lost_fields(new)
         file = self.outputs.file
         if file is not None and file.problem:
             fields["problem"] = file.problem
         self._write(Entry("warning", "loglane", "log lines were lost", fields=fields))
         if self.losses.total == total:
-            self.losses.tell(counts)
+            self.losses.tell({name: counts[name] for name in new if name in counts})
         else:
             self.losses.go_back(counts)
 
@@ -138,10 +139,21 @@ class Engine:
         except Exception:  # noqa: BLE001 - the end of a process must go on
             self.losses.fail()
 
+    def end(self) -> None:
+        """Write what is pending, because the interpreter is ending; never raises."""
+        try:
+            self.report(everything=True)
+            self.outputs.end()
+        except Exception:  # noqa: BLE001 - the end of a process must go on
+            self.losses.fail()
+
     def close(self) -> None:
-        """Write what is pending and close the sinks."""
-        self.flush()
-        self.outputs.close()
+        """Write what is pending and close the sinks; never raises."""
+        try:
+            self.report(everything=True)
+            self.outputs.close()
+        except Exception:  # noqa: BLE001 - the next engine must come into force
+            self.losses.fail()
 
     def _is_wanted(self, entry: Entry) -> bool:
         if LEVEL_NUMBERS[entry.level] < self.threshold:
@@ -220,6 +232,16 @@ class Engine:
             self._deliver(entry.level, {**record, "logging_error": type(error).__name__})
         except Exception:  # noqa: BLE001, S110 - it is counted, and there is no other way to tell
             pass
+
+
+def _lost_fields(counts: Mapping[str, int]) -> dict[str, Any]:
+    """Sum up by sinks, for dashboards; beside it the reasons of those that tell them."""
+    lost: dict[str, int] = {}
+    for name, count in counts.items():
+        sink = name.partition(".")[0]
+        lost[sink] = lost.get(sink, 0) + count
+    reasons = {name: count for name, count in counts.items() if name not in lost}
+    return {"lost": lost, "reasons": reasons} if reasons else {"lost": lost}
 
 
 def _middle_cut(text: str) -> str:

@@ -18,25 +18,37 @@ _Handler = Callable[[int, FrameType | None], Any]
 _registered = False
 # Ours, and what was there before it.
 _installed: tuple[_Handler, Any] | None = None
+_last: list[Callable[[], None]] = []
 
 
 def install(start_child: Callable[[], None], at_exit: Callable[[], None]) -> None:
-    """Hook into exit, fork and SIGTERM; again and again does no harm.
+    """Hook into fork and SIGTERM; again and again does no harm.
 
     Args:
         start_child: Called first in a forked child.
         at_exit: Called last when the interpreter exits.
     """
-    global _registered  # noqa: PLW0603 - exit and fork hooks cannot be taken back
+    global _registered  # noqa: PLW0603 - fork hooks cannot be taken back
     if not _registered:
         _registered = True
-        # Called in the reverse order.
-        atexit.register(at_exit)
-        atexit.register(flush)
+        _last.append(at_exit)
         _flush_with_finalizers()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: _start_child(start_child))
     _install_signal()
+
+
+def _end() -> None:
+    engine = active_engine()
+    if engine is not None:
+        engine.end()
+    for call in _last:
+        call()
+
+
+# Exit hooks are called in the reverse order, and those that an app registers log lines, too: so
+# this one is there before any of theirs. Until something is configured it does nothing.
+atexit.register(_end)
 
 
 def flush() -> None:

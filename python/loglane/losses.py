@@ -25,9 +25,18 @@ class Losses:
         self,
         sinks: Mapping[str, Counting],
         background: Callable[[], Mapping[str, int]] = dict,
+        can_tell: Callable[[], bool] = lambda: True,
     ) -> None:
+        """Set where the counts are.
+
+        Args:
+            sinks: Those that write at once, by name.
+            background: Counts of those that do not.
+            can_tell: Whether a line about these would arrive where they are missed.
+        """
         self._sinks = dict(sinks)
         self._background = background
+        self._can_tell = can_tell
         self._failed = 0
         self._told: dict[str, int] = {}
 
@@ -47,14 +56,21 @@ class Losses:
             counts[FAILED] = self._failed
         return {**counts, **self._background()}
 
-    def untold(self) -> dict[str, int]:
-        """Return what has been lost since `tell`."""
+    def untold(self, everything: bool = False) -> dict[str, int]:
+        """Return what has been lost since `tell`.
+
+        Args:
+            everything: Also what cannot arrive now where it is missed.
+        """
         new = {name: n - self._told.get(name, 0) for name, n in self.counts().items()}
+        if not (everything or self._can_tell()):
+            for name in self._background():
+                new.pop(name, None)
         return {name: n for name, n in new.items() if n}
 
     def tell(self, counts: Mapping[str, int]) -> None:
         """Remember that these counts have been reported."""
-        self._told = dict(counts)
+        self._told.update(counts)
 
     def go_back(self, counts: Mapping[str, int]) -> None:
         """Forget what was lost after these counts were taken: the report itself, no app's line."""

@@ -71,7 +71,7 @@ class Outputs:
         self._sinks: dict[str, Any] = {
             name: sink for name, sink in sinks.items() if sink is not None
         }
-        self.losses = Losses(self._sinks, self._lost_pushing)
+        self.losses = Losses(self._sinks, self._lost_pushing, self._can_push)
 
     def _open(self, settings: Settings, in_container: bool, on_losses: Callable[[], None]) -> None:
         if settings.line_format("container" if in_container else "local") == "json":
@@ -163,12 +163,22 @@ class Outputs:
         if self.loki is not None:
             self.loki.flush()
 
-    def close(self) -> None:
-        """Close the file, and end what goes on in the background."""
-        if self.file is not None:
-            self.file.close()
+    def end(self) -> None:
+        """Wait for what is on its way, because the interpreter is ending."""
         if self.loki is not None:
-            self.loki.close()
+            self.loki.end()
+
+    def close(self) -> None:
+        """Wait for what is on its way, end what goes on in the background, and close the file."""
+        try:
+            if self.loki is not None:
+                self.loki.close()
+        finally:
+            if self.file is not None:
+                self.file.close()
+
+    def _can_push(self) -> bool:
+        return self.loki is None or not self.loki.is_away
 
     def _lost_pushing(self) -> dict[str, int]:
         lost = self.loki.losses() if self.loki is not None else {}

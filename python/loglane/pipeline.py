@@ -56,9 +56,12 @@ def configure(
     loaded = load_settings(overrides, config_file=config_file, on_error=on_error)
     settings = loaded.settings
     with _lock:
-        activate(_make_engine(settings, processors))
+        before = _replace(_make_engine(settings, processors))
         given = {**overrides, "config_file": config_file, "processors": tuple(processors)}
         leave_for_children(given)
+    # Not while other threads wait for the lock to log: it may have lines to deliver.
+    if before is not None:
+        before.close()
     for problem in loaded.problems:
         get_logger("loglane").warning("wrong setting, a default is used", problem=str(problem))
     return settings
@@ -67,8 +70,10 @@ def configure(
 def reset() -> None:
     """Go back to before `configure`: hooks, handlers and structlog as they were."""
     with _lock:
-        deactivate()
+        before = _detach()
         leave_for_children(None)
+    if before is not None:
+        before.close()
 
 
 def activate(engine: Engine, root_level: int | None = None) -> None:
@@ -78,9 +83,15 @@ def activate(engine: Engine, root_level: int | None = None) -> None:
         engine: The engine.
         root_level: Level of stdlib's root logger; by default the lowest that the engine writes.
     """
+    before = _replace(engine, root_level)
+    if before is not None and before is not engine:
+        before.close()
+
+
+def _replace(engine: Engine, root_level: int | None = None) -> Engine | None:
+    """Put an engine into force; return the one before, which is to be closed."""
     with _lock:
-        deactivate()
-        logger.use_engine(engine)
+        before = _detach(engine)
         settings = engine.settings
         bridge.install(
             threshold=engine.threshold if root_level is None else root_level,
@@ -92,6 +103,7 @@ def activate(engine: Engine, root_level: int | None = None) -> None:
         use_masker(engine.masker)
         lifecycle.install(_start_child, bridge.leave_unraisable)
         _take_structlog()
+        return before
 
 
 def use_engines_of(make: Callable[[Settings, Sequence[Processor]], Engine] | None) -> None:
@@ -114,14 +126,24 @@ def _start_child() -> None:
 
 def deactivate() -> None:
     """Close the engine in force, if there is one, and put everything back as it was."""
+    before = _detach()
+    if before is not None:
+        before.close()
+
+
+def _detach(following: Engine | None = None) -> Engine | None:
+    """Put everything back as it was, with another engine in force or none; return the one before.
+
+    Loggers go from one to the other at once, so that no thread finds none meanwhile.
+    """
     with _lock:
-        engine = logger.active_engine()
-        if engine is not None:
-            logger.use_engine(None)
+        before = logger.active_engine()
+        logger.use_engine(following)
+        if before is not None:
             bridge.uninstall()
             lifecycle.uninstall()
-            engine.close()
             _give_structlog_back()
+        return before
 
 
 def set_level(level: str, target: Literal["console", "file", "loki"] | None = None) -> None:

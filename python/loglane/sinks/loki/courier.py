@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 from loglane.settings.loki import LokiPush
+from loglane.sinks.loki.bell import Bell
 from loglane.sinks.loki.breaker import Breaker
 from loglane.sinks.loki.outcome import judge, refused_lines
 from loglane.sinks.loki.record import Record
@@ -48,11 +48,11 @@ class Courier:
         self._tally = tally
         self._complaints = complaints
         self._transport = Transport(settings, timeout_s)
-        self._wake = threading.Event()
+        self._wake = Bell()
         self.breaker = Breaker()
         self.is_hurried = False
 
-    def push(self, body: Body, meanwhile: Callable[[], None] | None = None) -> bool:
+    def push(self, body: Body, meanwhile: Callable[[], None] | None = None) -> Sequence[Record]:
         """Push a request.
 
         Args:
@@ -60,19 +60,20 @@ class Courier:
             meanwhile: Called while Loki is at work.
 
         Returns:
-            False when its lines have to be pushed again; the pause before that is over then.
+            Lines that have to be pushed again; the pause before that is over then.
         """
         answer = self._ask(body, meanwhile)
         if answer is None:
-            return False
+            return body.records
         if judge(answer) == "too_large":
             return self._push_halves(body.records)
         self._settle(answer, len(body.records))
-        return True
+        return ()
 
     def lose(self, reason: str, lines: int, words: str) -> None:
         """Count lines that are given up, and say why."""
-        self._tally.lost[reason] += lines
+        if lines:
+            self._tally.lost[reason] += lines
         self._complaints.say(reason, words)
 
     def hurry(self, is_hurried: bool) -> None:
@@ -82,6 +83,13 @@ class Courier:
             self._wake.set()
         else:
             self._wake.clear()
+
+    def rest(self, pause_s: float) -> None:
+        """Pause; shortly when somebody waits."""
+        if self.is_hurried:
+            time.sleep(min(pause_s, _LAST_PAUSE_S))
+        else:
+            self._wake.wait(pause_s)
 
     def close(self) -> None:
         """Close the connection; a later push opens another."""
@@ -105,13 +113,15 @@ class Courier:
             return None
         return answer
 
-    def _push_halves(self, records: Sequence[Record]) -> bool:
+    def _push_halves(self, records: Sequence[Record]) -> Sequence[Record]:
         if len(records) == 1:
             self.lose("too_large", 1, "it takes no push of the size of this line")
-            return True
+            return ()
         middle = len(records) // 2
-        halves = (records[:middle], records[middle:])
-        return all(self.push(self._encoder.body(half)) for half in halves)
+        rest = self.push(self._encoder.body(records[:middle]))
+        if rest:
+            return [*rest, *records[middle:]]
+        return self.push(self._encoder.body(records[middle:]))
 
     def _settle(self, answer: Answer, lines: int) -> None:
         """Count lines that Loki has stored, or refused for good."""
@@ -133,7 +143,4 @@ class Courier:
         pause_s = self.breaker.fail(asked_s)
         if self.breaker.is_open:
             self._transport.close()
-        if self.is_hurried:
-            time.sleep(min(pause_s, _LAST_PAUSE_S))
-        else:
-            self._wake.wait(pause_s)
+        self.rest(pause_s)

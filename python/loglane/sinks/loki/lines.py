@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from loglane.fields import LEVELS
+from loglane.sinks.loki.bell import Bell
 from loglane.sinks.loki.record import Record
 
 # What Python keeps for a line besides its text: the bytes object, the tuple, the number of its
@@ -38,11 +39,12 @@ class LineQueue:
     def start_child(self) -> None:
         """Begin anew in a forked child: empty, with free locks and nothing dropped yet."""
         # Re-entrant: a signal handler may log while its own thread puts a line. Python runs it
-        # after calls, so what belongs together here has no call in between.
+        # after calls, so what belongs together here has no call in between; a handler that
+        # raises, as that of Ctrl-C does, leaves numbers that have to be counted anew.
         self._lock = threading.RLock()
         self._is_moving = False
-        self.some = threading.Event()
-        self.enough = threading.Event()
+        self.some = Bell()
+        self.enough = Bell()
         self._levels: tuple[deque[Record], ...] = tuple(deque() for _ in LEVELS)
         self.items = self.bytes = 0
         self._dropped = [0] * len(LEVELS)
@@ -56,20 +58,24 @@ class LineQueue:
         """Append a line of a level, stamped with a time later than that of all before it."""
         size = len(line) + OVERHEAD
         with self._lock:
-            # Two lines with the same text and time would be one for Loki.
-            now = time.time_ns()
-            if now <= self._last_ns:
-                now = self._last_ns + 1
-            self._last_ns = now
-            self._levels[rank].append((now, rank, line))
-            self.items += 1
-            self.bytes += size
-            if self.bytes > self._max_bytes or self.items > self._max_items:
-                self._make_room_for(size, rank)
-            if self.items == 1:
-                self.some.set()
-            if self.bytes >= self._batch_bytes and not self.enough.is_set():
-                self.enough.set()
+            try:
+                # Two lines with the same text and time would be one for Loki.
+                now = time.time_ns()
+                if now <= self._last_ns:
+                    now = self._last_ns + 1
+                self._last_ns = now
+                self.items += 1
+                self.bytes += size
+                self._levels[rank].append((now, rank, line))
+                if self.bytes > self._max_bytes or self.items > self._max_items:
+                    self._make_room_for(size, rank)
+                if self.items == 1:
+                    self.some.set()
+                if self.bytes >= self._batch_bytes and not self.enough.is_set():
+                    self.enough.set()
+            except BaseException:
+                self._count()
+                raise
 
     def wake(self) -> None:
         """Let whoever waits for lines return; taking sets the events right again."""
@@ -115,8 +121,16 @@ class LineQueue:
             self._is_moving = True
             try:
                 yield
+            except BaseException:
+                self._count()
+                raise
             finally:
                 self._is_moving = False
+
+    def _count(self) -> None:
+        sizes = [len(line) + OVERHEAD for level in self._levels for _, _, line in level]
+        self.items, self.bytes = len(sizes), sum(sizes)
+        self.wake()
 
     def _take_some(self, room: int) -> list[Record]:
         found: list[Record] = []

@@ -12,10 +12,13 @@ from loglane.sinks.loki.record import Record
 from loglane.sinks.loki.sources import Portion, Source
 from loglane.sinks.loki.streams import Body, Encoder
 
-_IDLE_S = 3600.0
+# A thread that nobody wakes looks all the same.
+_IDLE_S = 30.0
 # While Loki seems to be gone, a try costs no more than this.
 _PROBE_BYTES = 16 * 1024
 _SECOND_NS = 1_000_000_000
+_EVER = float("inf")
+_AFTER_A_FAULT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +61,29 @@ class Sender:
         self._max_bytes = settings.batch.max_bytes
         self._max_wait_s = settings.batch.max_wait_s
         self._max_age_ns = int(settings.max_age_s * _SECOND_NS)
-        self._stopping = False
+        self._stopping = self._finishing = False
         self._following: _Load | None = None
         self.is_busy = False
         self.in_hand = 0
 
     def run(self) -> None:
-        """Send until `stop`."""
-        while not self._stopping:
-            self._source.wait(_IDLE_S)
-            if not self._courier.is_hurried:
-                self._source.wait_for_batch(self._max_wait_s)
-            self.send()
+        """Send until `stop`, or after `finish` until there is nothing left."""
+        while not (self._stopping or (self._finishing and self._source.is_empty())):
+            try:
+                self._source.wait(_IDLE_S)
+                if not (self._courier.is_hurried or self._finishing):
+                    self._source.wait_for_batch(self._max_wait_s)
+                self.send()
+            except Exception as error:  # noqa: BLE001 - nothing must end the thread
+                lost, self.in_hand = self.in_hand, 0
+                self._courier.lose("failed", lost, _described(error))
+                self._courier.rest(_AFTER_A_FAULT_S)
         self._courier.close()
+
+    def finish(self) -> None:
+        """End `run` when all has been sent."""
+        self._finishing = True
+        self._source.wake()
 
     def stop(self) -> None:
         """End `run` after the push that it is at."""
@@ -83,18 +96,19 @@ class Sender:
         if is_hurried:
             self._source.wake()
 
-    def send(self, until: float = float("inf")) -> None:
+    def send(self, until: float = _EVER) -> None:
         """Send a batch, and further ones as long as they are full or somebody waits.
 
         Args:
-            until: Moment of `time.monotonic` at which no further push is begun.
+            until: Moment of `time.monotonic` at which no further push is begun; when there is
+                one, a Loki that seems to be gone ends it too.
         """
         # Before anything is taken: whoever finds the source empty then looks here.
         self.is_busy = True
         try:
             load = self._load()
             while load is not None:
-                if self._stopping or time.monotonic() >= until:
+                if self._stopping or self._gives_up(until):
                     self._put_back([load])
                     return
                 load = self._push(load)
@@ -104,34 +118,48 @@ class Sender:
     def _push(self, load: _Load) -> _Load | None:
         """Push a load; return the next one, if it is time for it."""
         self._following = None
-        if load.body is None or self._deliver(load.body):
+        rest = () if load.body is None else self._deliver(load.body)
+        if not rest:
             self._source.acknowledge(load.portion)
             self.in_hand -= len(load.portion.records)
             self._on_delivery()
         else:
-            self._put_back([load] if self._following is None else [load, self._following])
+            # What is in the folder comes from there once more as a whole: Loki keeps each once.
+            self.in_hand -= len(load.portion.records) - len(rest)
+            left = _Load(Portion(rest, load.portion.stored), None)
+            self._put_back([left] if self._following is None else [left, self._following])
             self._following = None
         following, self._following = self._following, None
         if following is None and (self._courier.is_hurried or self._source.has_batch()):
             following = self._load()
         return following
 
-    def _deliver(self, body: Body) -> bool:
+    def _deliver(self, body: Body) -> Sequence[Record]:
+        """Push a body; return what has to be pushed again."""
         # Not while Loki may refuse: all would have to be put back.
         meanwhile = None if self._courier.breaker.failures else self._prepare
         try:
             return self._courier.push(body, meanwhile)
-        except Exception as error:  # noqa: BLE001 - nothing must end the thread
+        except Exception as error:  # noqa: BLE001 - a batch must not hold up all others
+            self._courier.close()
             self._fail(body.records, error)
-            return True
+            return ()
 
     def _put_back(self, loads: Sequence[_Load]) -> None:
         self._source.put_back([load.portion for load in loads])
         self.in_hand -= sum(len(load.portion.records) for load in loads)
 
+    def _gives_up(self, until: float) -> bool:
+        if until == _EVER:
+            return False
+        return self._courier.breaker.is_open or time.monotonic() >= until
+
     def _prepare(self) -> None:
-        if self._source.has_batch():
-            self._following = self._load()
+        try:
+            if self._source.has_batch():
+                self._following = self._load()
+        except Exception as error:  # noqa: BLE001 - no fault of the push that is under way
+            self._courier.lose("failed", 0, _described(error))
 
     def _load(self) -> _Load | None:
         """Take the next portion and make a request of it."""
@@ -156,4 +184,8 @@ class Sender:
         return young
 
     def _fail(self, records: Sequence[Record], error: Exception) -> None:
-        self._courier.lose("failed", len(records), f"{type(error).__name__}: {error}")
+        self._courier.lose("failed", len(records), _described(error))
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from loglane.settings.loki import LokiPush
 from loglane.sinks.loki.courier import Courier
 from loglane.sinks.loki.lines import LineQueue
 from loglane.sinks.loki.sender import Sender
+from loglane.sinks.loki.silence import heard, silent
 from loglane.sinks.loki.sources import MemorySource, Source
 from loglane.sinks.loki.streams import Encoder
 from loglane.sinks.loki.tally import Complaints, Tally
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.01
 # For one more try of a Loki that seems to be gone, and for a thread to end.
 _LAST_TRY_S = 1.0
+_START_AGAIN_S = 1.0
+_REST = "rest"
 
 
 class LokiSink:
@@ -54,17 +57,23 @@ class LokiSink:
     def _begin(self) -> None:
         # Re-entrant: a signal handler may log while its own thread starts the other.
         self._starting = threading.RLock()
+        self._is_starting = False
+        self._next_start = 0.0
         self._tally = Tally()
         self._told = 0
         self._complaints = Complaints(self._settings.url)
         self._courier = self._new_courier()
+        # Lines of these threads are about the pushes themselves.
+        self._muted: set[int] = set()
+        self._waiting = 0
+        self._is_ending = self._is_closed = self._is_over = False
+        self._forget_thread()
+
+    def _forget_thread(self) -> None:
         self._spool: SpoolSource | None = None
         self._source: Source = MemorySource(self._queue)
         self._sender: Sender | None = None
         self._thread: threading.Thread | None = None
-        # Lines of these threads are about the pushes themselves.
-        self._muted: frozenset[int | None] = frozenset()
-        self._is_ending = False
 
     def write(self, line: bytes, rank: int) -> None:
         """Take one line.
@@ -105,14 +114,33 @@ class LokiSink:
         self._is_ending = True
 
     def close(self) -> None:
-        """Deliver what there is, and end the threads."""
+        """Deliver what there is, and end the threads.
+
+        Lines that cannot be delivered in time stay in the folder; without one, the thread goes on
+        with them and ends when they are delivered. A line that comes after all, from a thread
+        that was in the middle of a log call, has a thread for itself.
+        """
+        self._is_closed = True
+        is_done = self.flush()
+        thread, sender = self._thread, self._sender
+        if sender is None or thread is None:
+            self._settle()
+        elif is_done or self._spool is not None:
+            sender.stop()
+            thread.join(_LAST_TRY_S)
+        else:
+            sender.finish()
+
+    def end(self) -> None:
+        """Deliver what there is; lines that come now are sent at once, one by one.
+
+        The interpreter is ending, and other threads will soon stand still.
+        """
         self.flush()
-        if self._sender is not None:
-            self._sender.stop()
-        if self._thread is not None and self._thread.is_alive():
-            self._thread.join(_LAST_TRY_S)
-        if self._spool is not None:
-            self._spool.close()
+        self._is_over = True
+        sender, self._thread = self._sender, None
+        if sender is not None:
+            sender.stop()
 
     def start_child(self) -> None:
         """Begin anew in a forked child: the parent sends what was in the queue."""
@@ -121,6 +149,11 @@ class LokiSink:
             self._spool.abandon()
         self._queue.start_child()
         self._begin()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last push did not reach Loki."""
+        return self._courier.breaker.failures > 0
 
     def losses(self) -> Counter[str]:
         """Return how many lines were given up, by reason."""
@@ -139,7 +172,7 @@ class LokiSink:
             "batches": tally.batches,
             "retries": tally.retries,
             "dropped": dict(self.losses()),
-            "is_away": self._courier.breaker.failures > 0,
+            "is_away": self.is_away,
             "last_error": tally.last_error,
         }
 
@@ -154,49 +187,83 @@ class LokiSink:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is not None:
+            if self._thread is not None or self._is_starting:
                 return
-            if self._settings.wal.dir is not None:
-                self._spool = self._new_spool(Path(self._settings.wal.dir))
-                self._source = self._spool
-            self._sender = sender = self._new_sender(self._courier)
-            self._thread = threading.Thread(target=sender.run, name="loglane-loki", daemon=True)
+            self._is_starting = True
             try:
-                if self._spool is not None:
-                    self._spool.start()
-                self._thread.start()
-            except RuntimeError:
-                # The interpreter is ending: flush sends.
-                return
-            spooling = self._spool.ident if self._spool is not None else None
-            self._muted = frozenset((self._thread.ident, spooling))
+                if self._is_over:
+                    self._send_late()
+                elif time.monotonic() >= self._next_start:
+                    self._start_thread()
+            finally:
+                self._is_starting = False
 
-    def _new_spool(self, folder: Path) -> SpoolSource:
-        from loglane.sinks.loki.spool import SpoolSource
-        from loglane.sinks.loki.wal import Wal
+    def _start_thread(self) -> None:
+        if self._settings.wal.dir is not None and self._spool is None:
+            # Only then, because few have a folder.
+            from loglane.sinks.loki.spool import open_spool
 
-        def report(text: str) -> None:
-            self._complaints.say(text, f"{folder}: {text}")
+            self._spool = open_spool(self._queue, self._settings.wal, self._complain)
+            self._source = self._spool
+        self._sender = self._new_sender(self._courier)
+        if self._is_closed:
+            self._sender.finish()
+        thread = threading.Thread(target=self._run, name="loglane-loki", daemon=True)
+        self._thread = thread
+        try:
+            if self._spool is not None:
+                self._spool.start(self._run_beside)
+            thread.start()
+        except BaseException as error:
+            self._thread = None
+            self._next_start = time.monotonic() + _START_AGAIN_S
+            # No thread is to be had, or the interpreter is ending: flush sends.
+            if not isinstance(error, RuntimeError):
+                raise
 
-        return SpoolSource(
-            self._queue, Wal(folder, self._settings.wal.max_bytes, report=report), report
-        )
+    def _run(self) -> None:
+        sender = self._sender
+        assert sender is not None  # noqa: S101 - it was made before the thread
+        with silent(self._muted):
+            try:
+                sender.run()
+            finally:
+                if not self._is_over:
+                    self._settle()
+
+    def _settle(self) -> None:
+        with self._starting:
+            if self._spool is not None:
+                self._spool.close()
+            self._forget_thread()
+        # Whoever put a line before the thread was forgotten has not started another.
+        if self._queue.items:
+            self._start()
+
+    def _run_beside(self, work: Callable[[], None]) -> None:
+        with silent(self._muted):
+            work()
+
+    def _complain(self, text: str) -> None:
+        self._complaints.say(text, text)
 
     def _wait(self, until: float) -> bool:
         sender, breaker = self._sender, self._courier.breaker
         failures = breaker.failures
+        self._waiting += 1
         if sender is not None:
             sender.hurry()
         try:
-            while not (is_done := self._is_done()):
+            while not self._is_done():
                 is_gone = breaker.is_open and breaker.failures > failures
                 if is_gone or time.monotonic() >= until or not self._is_running():
                     break
                 time.sleep(_LOOK_EVERY_S)
         finally:
-            if sender is not None:
+            self._waiting -= 1
+            if sender is not None and not self._waiting:
                 sender.hurry(False)
-        return is_done
+        return self._is_done()
 
     def _is_done(self) -> bool:
         # In this order: the sender says that it is busy before it takes anything.
@@ -211,8 +278,16 @@ class LokiSink:
         courier = self._new_courier(max(0.1, until - time.monotonic()))
         sender = self._new_sender(courier)
         sender.hurry()
-        sender.send(until)
+        with silent(self._muted):
+            sender.send(until)
         courier.close()
+
+    def _send_late(self) -> None:
+        # Once in vain is enough: each line would cost the time that a try takes.
+        if not self._tally.last_error:
+            # What is needed for it may be gone already.
+            with suppress(Exception):
+                self._send_here(time.monotonic() + _LAST_TRY_S)
 
     def _tell_rest(self) -> None:
         if self._spool is not None and not self._queue.items:
@@ -220,9 +295,12 @@ class LokiSink:
             words = f"{lines} lines wait in {place} and are sent by the next process that uses it"
         else:
             held = self._sender.in_hand if self._sender is not None else 0
-            words = f"{self._queue.items + held} lines are lost if the process ends now"
-        reason = self._tally.last_error or "there was no time"
-        self._complaints.say("rest", f"{words}: {reason}")
+            lines = self._queue.items + held
+            words = f"{lines} lines are lost if the process ends now"
+        if lines:
+            reason = self._tally.last_error or "there was no time"
+            self._complaints.forget(_REST)
+            self._complaints.say(_REST, f"{words}: {reason}")
 
     def _delivered(self) -> None:
         """Have losses reported, as soon as the report itself can arrive."""
@@ -230,8 +308,5 @@ class LokiSink:
         if lost == self._told:
             return
         self._told = lost
-        muted, self._muted = self._muted, self._muted - {get_ident()}
-        try:
+        with heard(self._muted):
             self._on_losses()
-        finally:
-            self._muted = muted

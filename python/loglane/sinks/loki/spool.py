@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from loglane.settings.loki import LokiWal
+from loglane.sinks.loki.bell import Bell
 from loglane.sinks.loki.lines import LineQueue
 from loglane.sinks.loki.record import Record
 from loglane.sinks.loki.sources import Portion
@@ -14,8 +17,26 @@ from loglane.sinks.loki.wal import Wal
 # How long lines stay in memory before they are in the folder: what kill -9 costs.
 _SPOOL_S = 0.02
 _RETRY_S = 1.0
+# A thread that nobody wakes looks all the same.
+_IDLE_S = 30.0
 _ADOPT_EVERY_S = 30.0
 _SPOOLED_AT_ONCE = 256 * 1024
+
+
+def open_spool(queue: LineQueue, settings: LokiWal, report: Callable[[str], None]) -> SpoolSource:
+    """Return the source for a folder; it does nothing before `start`.
+
+    Args:
+        queue: Where the lines come from.
+        settings: The folder, and how much may be in it.
+        report: Called with what goes wrong there.
+    """
+    folder = Path(str(settings.dir))
+
+    def report_there(text: str) -> None:
+        report(f"{folder}: {text}")
+
+    return SpoolSource(queue, Wal(folder, settings.max_bytes, report=report_there), report_there)
 
 
 class SpoolSource:
@@ -29,23 +50,36 @@ class SpoolSource:
         self._queue = queue
         self._wal = wal
         self._report = report
-        self._some = threading.Event()
+        self._some = Bell()
         self._closing = threading.Event()
         # While lines may be neither in the queue nor in the folder.
         self._is_moving = False
         self._is_broken = False
         self._adopts_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="loglane-loki-wal", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to move lines."""
-        self._thread.start()
+    def start(self, run: Callable[[Callable[[], None]], None]) -> None:
+        """Begin to move lines.
+
+        Args:
+            run: Runs what it is given, in the new thread.
+
+        Raises:
+            RuntimeError: There is no thread to be had now; it may be tried again.
+        """
+        if self._thread is not None:
+            return
+        thread = threading.Thread(
+            target=run, args=(self._run,), name="loglane-loki-wal", daemon=True
+        )
+        thread.start()
+        self._thread = thread
 
     def close(self) -> None:
         """Move what is in the queue, end the thread, and let go of the folder."""
         self._closing.set()
         self._queue.wake()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(_RETRY_S)
         self.spool()
         self._wal.close()
@@ -53,11 +87,6 @@ class SpoolSource:
     def abandon(self) -> None:
         """Let go of the folder, in a forked child."""
         self._wal.abandon()
-
-    @property
-    def ident(self) -> int | None:
-        """The thread's identity."""
-        return self._thread.ident
 
     @property
     def pending_records(self) -> int:
@@ -135,7 +164,7 @@ class SpoolSource:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._queue.some.wait()
+            self._queue.some.wait(_IDLE_S)
             # A moment, so that a busy app's lines are written together.
             self._closing.wait(_SPOOL_S)
             self._is_moving = True
@@ -159,10 +188,10 @@ class SpoolSource:
         """Write lines to the folder; return those that it did not take."""
         try:
             taken = self._wal.append(records)
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except Exception as error:  # noqa: BLE001 - nothing must cost the lines, or end the thread
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._report(f"{reason}: lines wait in memory, where the end of the process loses them")
             return records
-        if taken < len(records):
+        if taken < len(records) and not self._closing.is_set():
             self._report("its max_bytes are used up: further lines wait in memory")
         return records[taken:]

@@ -43,8 +43,9 @@ class Complaints:
         try:
             sys.stderr.write(f"loglane: pushing to Loki at {self._url}: {text}\n")
             sys.stderr.flush()
-        except (OSError, ValueError):
-            # Nobody reads stderr, or it is closed; the counts still tell.
+        except Exception:  # noqa: BLE001 - an app's own stderr raises whatever it likes
+            # Or nobody reads it, it is closed, or a signal came within a write to it. The counts
+            # still tell.
             return
 
     def forget(self, kind: str) -> None:

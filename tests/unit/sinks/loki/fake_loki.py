@@ -10,13 +10,14 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cramjam import snappy
 
 from tests.unit.sinks.loki import push_messages
 
-_WAIT_S = 30.0
+_WAIT_S = 15.0
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Push:
     status: int
     connection: tuple
 
-    @property
+    @cached_property
     def streams(self):
         """Return [(labels, [(timestamp_ns, line, metadata), ...]), ...]."""
         if self.headers["content-type"] == "application/x-protobuf":
@@ -53,7 +54,7 @@ class Push:
             for one in body["streams"]
         ]
 
-    @property
+    @cached_property
     def records(self):
         """Return the lines, parsed, in the order of their streams."""
         return [json.loads(line) for _, values in self.streams for _, line, _ in values]

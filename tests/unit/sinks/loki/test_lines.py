@@ -248,3 +248,39 @@ def test_dropped_names_levels_of_the_contract():
     """Only those of which something went."""
     queue = filled(make_queue(1), *[(b"x", rank) for rank in range(5)])
     assert {level: 1 for level in LEVELS[:4]} == queue.dropped  # noqa: C420
+
+
+class Interrupt(BaseException):
+    """What a signal handler raises, as Ctrl-C does."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_an_exception_from_a_signal_handler_leaves_the_numbers_right():
+    """Else the queue would never be empty, and the end of the process wait for it in vain."""
+    queue = make_queue(20, batch_bytes=500)
+
+    def handle(*_):
+        raise Interrupt
+
+    def work():
+        while True:
+            for number in range(25):
+                queue.put(b"x" * number, number % 5)
+            queue.put_back(queue.take(50))
+
+    interrupted = 0
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        while interrupted < 1000:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0003)
+                work()
+            except Interrupt:
+                interrupted += 1
+            assert queue.items == sum(len(level) for level in queue._levels)
+            assert queue.some.is_set() or not queue.items
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    queue.take(1_000_000)
+    assert (0, 0) == (queue.items, queue.bytes)
