@@ -19,12 +19,14 @@ class FakeLoki:
     Attributes:
         entries: `(timestamp_ns, line)`, all there will be.
         stored: How many of them query_range gives.
+        stored_then: How many it gives once it has answered, and a new connection too.
         connections: What each tail asked for.
     """
 
     def __init__(self, status: int = 101, said: str = "") -> None:
         self.entries: list[tuple[int, str]] = []
         self.stored = 0
+        self.stored_then: int | None = None
         self.connections: list[dict[str, list[str]]] = []
         self._status, self._said = status, said
         self._scripts: list[tuple[list[int], int, bool, bool]] = []
@@ -58,16 +60,19 @@ class FakeLoki:
             return Response(self._status, "", Headers(Connection="close"), self._said.encode())
         params = {name: values[0] for name, values in parse_qs(parts.query).items()}
         start_ns, end_ns = int(params["start"]), int(params["end"])
-        values = [
-            [str(at), line] for at, line in self.entries[: self.stored] if start_ns <= at < end_ns
-        ]
+        stored = self.entries[: self.stored]
+        values = [[str(at), line] for at, line in stored if start_ns <= at < end_ns]
+        if self.stored_then is not None:
+            self.stored = self.stored_then
         body = self._document({"resultType": "streams", "result": _streams(values)})
         headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
         return Response(200, "OK", headers, body)
 
     def _tail(self, connection: ServerConnection) -> None:
         number = min(len(self.connections), len(self._scripts)) - 1
-        numbers, self.stored, cut, dropped = self._scripts[number]
+        numbers, stored, cut, dropped = self._scripts[number]
+        if self.stored_then is None:
+            self.stored = stored
         values = [[str(self.entries[at][0]), self.entries[at][1]] for at in numbers]
         message: dict[str, Any] = {"streams": _streams(values)}
         if dropped:

@@ -141,6 +141,24 @@ def test_counts(ask, now_ns):
     assert Volume("worker", "info", 4, sum(sizes)) == volumes[0]
 
 
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(0, 3000), (1, 3000), (0, 2999), (1000, 1001), (999, 2_000_001), (1, 3_000_000), (5, 5)],
+)
+def test_count_has_the_bounds_of_a_query(url, now_ns, start, end):
+    """To the nanosecond, though a range of LogQL has whole milliseconds."""
+    offsets = [0, 1, 999, 1000, 2998, 2999, 3000, 999_999, 1_000_000, 2_000_000, 2_999_999]
+    base_ns, name = now_ns - 50 * SECOND, f"counted-{start}-{end}"
+    # A tenant of its own: the other tests count all there is.
+    with LokiClient(url, tenant=name) as client, LogService(url, tenant=name) as service:
+        client.push([Stream({"service": name}, [(base_ns + at, str(at), {}) for at in offsets])])
+        around = {"service": name, "start_time": base_ns + start, "end_time": base_ns + end}
+        expected = [at for at in offsets if start <= at < end]
+        assert len(expected) == service.get_log_count(**around)
+        volumes = service.stats(**around)
+    assert sum(len(str(at)) for at in expected) == sum(volume.bytes for volume in volumes)
+
+
 def test_iter_logs_gives_all_oldest_first(ask):
     """Without a limit, over many pages."""
     assert list(range(40)) == numbers(ask("iter_logs"))

@@ -114,7 +114,8 @@ def test_what_came_between_the_handshake_and_the_listening_is_read(face):
     now_ns = time.time_ns()
     with FakeLoki() as loki:
         loki.entries = [(now_ns + number, f"line {number}") for number in range(2)]
-        loki.sends([1], stored=2)
+        loki.stored_then = 2
+        loki.sends([1], stored=0)
         assert ["line 0", "line 1"] == sorted(take(face, loki.url, 2, start_time=now_ns))
 
 
