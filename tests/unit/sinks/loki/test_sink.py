@@ -19,7 +19,7 @@ from tests.unit.sinks.loki.sinks import make_sink, threads, write
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Let every pause be short."""
-    monkeypatch.setattr(random, "uniform", lambda shortest, longest: min(longest, 0.01))
+    monkeypatch.setattr(random, "uniform", lambda _, longest: min(longest, 0.01))
 
 
 @pytest.fixture
@@ -599,7 +599,7 @@ def test_a_folder_whose_room_is_used_up_is_no_end(loki, make, tmp_path):
 @pytest.mark.parametrize("dead", [False, True], ids=["idle", "dead"])
 def test_nothing_turns_in_circles(loki, make, tmp_path, monkeypatch, wal, dead):
     """An idle process, and one without Loki, sleep: their loops make a few turns a second."""
-    monkeypatch.setattr(random, "uniform", lambda shortest, longest: max(longest, 1.0))
+    monkeypatch.setattr(random, "uniform", lambda _, longest: max(longest, 1.0))
     sink = make(wal={"dir": str(tmp_path)} if wal else {})
     loki.always = Reply(500) if dead else Reply()
     turns = [0]
