@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from dataclasses import replace
 
 from benchmarks.faults.bench import DRAIN_S, AppProcess, Bench, Outcome, Run, judge, poll
 from benchmarks.faults.counting import Stored, tally
@@ -80,8 +81,8 @@ def _outcome_of_killed(bench: Bench, first: AppProcess, second: AppProcess, said
     if lost > KILL_BOUND_S * bench.scale.rate:
         problems.append(f"more is missing than the lines of {KILL_BOUND_S:g} s")
     note = f"what is lost are the last {lost / bench.scale.rate * 1000:.1f} ms before the kill"
-    # Nobody was left to say what was lost.
-    return judge([cut, whole], said + lost, seconds, problems, note)
+    # Nobody was left to say what was lost, so it is judged as if somebody had.
+    return replace(judge([cut, whole], said + lost, seconds, problems, note), said=said)
 
 
 def _is_last(entry: Stored, app: AppProcess) -> bool:

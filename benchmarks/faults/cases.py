@@ -10,7 +10,7 @@ from benchmarks.faults.bench import Run
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that goes wrong; `may_lose` when lines are lost that the sink names."""
+    """One thing that goes wrong; `may_lose` when some are lost that the sink names, or cannot."""
 
     name: str
     title: str
