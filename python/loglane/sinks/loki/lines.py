@@ -83,7 +83,7 @@ class LineQueue:
         self.enough.set()
 
     def take(self, max_bytes: int) -> list[Record]:
-        """Remove the oldest lines, up to this many bytes of text and at least one if there is."""
+        """Remove the oldest lines, about this many bytes of text and at least one if there is."""
         taken: list[Record] = []
         room = max_bytes
         while room > 0:
@@ -133,21 +133,25 @@ class LineQueue:
         self.wake()
 
     def _take_some(self, room: int) -> list[Record]:
-        found: list[Record] = []
+        """Remove all lines up to one moment: every level is in order of time."""
         waiting = [level for level in self._levels if level]
+        if not waiting:
+            return []
+        longest = max(waiting, key=len)
+        # By the mean size, so that a portion is about as large as it should be.
+        wanted = room * self.items // max(1, self.bytes * len(waiting))
+        found: list[Record] = []
         # A signal handler of this thread that sends what is left leaves nothing here.
         with suppress(IndexError):
-            while waiting and room > 0 and len(found) < _MOVED_AT_ONCE:
-                # Every level is in order of time.
-                oldest = waiting[0] if len(waiting) == 1 else min(waiting, key=_first)
-                record = oldest.popleft()
-                size = len(record[2])
-                self.items -= 1
-                self.bytes -= size + OVERHEAD
-                room -= size
-                found.append(record)
-                if not oldest:
-                    waiting.remove(oldest)
+            until = longest[min(max(1, wanted), _MOVED_AT_ONCE, len(longest)) - 1][0]
+            for level in waiting:
+                while level and level[0][0] <= until:
+                    found.append(level.popleft())
+        self.items -= len(found)
+        size = sum([len(line) for _, _, line in found]) + OVERHEAD * len(found)
+        self.bytes -= size
+        if len(waiting) > 1:
+            found.sort()
         return found
 
     def _make_room_for(self, size: int, rank: int) -> None:
@@ -170,7 +174,3 @@ class LineQueue:
                 self.items -= 1
                 self.bytes -= size
                 self._dropped[rank] += 1
-
-
-def _first(level: deque[Record]) -> Record:
-    return level[0]
