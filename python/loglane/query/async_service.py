@@ -15,6 +15,7 @@ from loglane.query.planner import Page, Planner, Volume
 from loglane.query.retry import Retry
 from loglane.query.search import Direction, Search
 from loglane.query.series import Series
+from loglane.query.service import LogService
 from loglane.query.walk import PAGE_SIZE
 
 
@@ -49,6 +50,14 @@ class AsyncLogService:
         )
         self._link = AsyncLink(connection, retry or Retry())
         self._plan = Planner(selector, labels, metadata, page_size)
+
+    @classmethod
+    def like(cls, service: LogService) -> AsyncLogService:
+        """Return one that asks the same Loki in the same way, with connections of its own."""
+        made = cls.__new__(cls)
+        made._link = AsyncLink(service._link.connection, service._link.retry)
+        made._plan = service._plan
+        return made
 
     async def __aenter__(self) -> AsyncLogService:
         return self

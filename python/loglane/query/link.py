@@ -66,7 +66,7 @@ class Link:
 
     def __init__(self, connection: Connection, retry: Retry) -> None:
         self.connection = connection
-        self._retry = retry
+        self.retry = retry
         self._http = httpx2.Client(**_options(connection))
 
     def run(self, plan: Plan[T]) -> T:
@@ -96,7 +96,7 @@ class Link:
             self._http.close()
 
     def _send(self, request: Request) -> Answer:
-        attempt = Attempt(self.connection, self._retry)
+        attempt = Attempt(self.connection, self.retry)
         while True:
             try:
                 with quiet():
