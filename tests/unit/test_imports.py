@@ -57,13 +57,13 @@ ALLOWED = {
     "testing_loki": {"errors", "devserver"},
     "integrations": {
         "errors", "fields", "settings", "context", "trace", "carry", "entry", "logger", "bridge",
-        "records", "pipeline",
+        "records", "pipeline", "query",
     },
     "query": {"errors", "fields", "settings", "context"},
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},
     "demo": {"errors", "fields", "resources", "query", "devserver"},
-    "cli": {"errors", "settings", "stack", "devserver", "demo"},
+    "cli": {"errors", "fields", "settings", "sinks", "query", "stack", "devserver", "demo"},
     "__main__": {"cli"},
     "": {"carry", "container", "context", "glog", "logger", "pipeline", "trace"},
 }  # fmt: skip

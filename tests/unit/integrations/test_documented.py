@@ -32,7 +32,8 @@ def test_a_snippet_of_the_document_runs(lines, monkeypatch, tmp_path, snippet):
 
 
 @pytest.mark.parametrize(
-    "name", ["asgi", "wsgi", "httpx", "requests", "aiohttp", "taskiq", "celery", "prometheus"]
+    "name",
+    ["asgi", "fastapi", "wsgi", "httpx", "requests", "aiohttp", "taskiq", "celery", "prometheus"],
 )
 def test_every_integration_is_in_a_snippet(name):
     """What an app imports is shown."""
