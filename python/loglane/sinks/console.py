@@ -28,14 +28,14 @@ _MESSAGE_WIDTH = 30
 _CONTINUED = "\n    | "
 _INDENT = "\n    "
 
-_LEVEL_STYLES = {
+LEVEL_STYLES = {
     "debug": "\x1b[36m",
     "info": "\x1b[32m",
     "warning": "\x1b[33m",
     "error": "\x1b[31m",
     "critical": "\x1b[1;37;41m",
 }
-_BOLD, _DIM, _KEY, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
+BOLD, DIM, KEY, RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 
 _HURRY_S = 0.5
 
@@ -121,7 +121,7 @@ class ConsoleSink:
 
     def _is_colored(self, out: Any) -> bool:
         if out is not self._out:
-            self._colored = _wants_colors(out) if self._colors is None else self._colors
+            self._colored = wants_colors(out) if self._colors is None else self._colors
             self._out = out
         return self._colored
 
@@ -140,29 +140,30 @@ class ConsoleSink:
             error = exc_info if isinstance(exc_info, BaseException) else exc_info[1]
             trace = render_traceback(error, mask_text)
         if trace is None:
-            trace = _below(record.get("exception"))
-        return f"{line}{_below(record.get('stack'))}{trace}\n"
+            trace = below(record.get("exception"))
+        return f"{line}{below(record.get('stack'))}{trace}\n"
 
 
 def _colored_line(record: Mapping[str, Any]) -> str:
-    level, message, logger, fields = _parts(record)
-    style = _LEVEL_STYLES.get(level, "")
+    level, message, logger, fields = parts(record)
+    style = LEVEL_STYLES.get(level, "")
     line = (
-        f"{_DIM}{_local_time(record.get('timestamp'))}{_RESET} "
-        f"{style}{shown(level).upper():<8}{_RESET} {_BOLD}{message}{_RESET} "
-        f"{_DIM}[{logger}]{_RESET}"
+        f"{DIM}{_local_time(record.get('timestamp'))}{RESET} "
+        f"{style}{shown(level).upper():<8}{RESET} {BOLD}{message}{RESET} "
+        f"{DIM}[{logger}]{RESET}"
     )
-    return line + "".join([f" {_KEY}{name}{_RESET}={value}" for name, value in fields])
+    return line + "".join([f" {KEY}{name}{RESET}={value}" for name, value in fields])
 
 
 def _plain_line(record: Mapping[str, Any]) -> str:
-    level, message, logger, fields = _parts(record)
+    level, message, logger, fields = parts(record)
     time = _local_time(record.get("timestamp"))
     line = f"{time} {shown(level).upper():<8} {message} [{logger}]"
     return line + "".join([f" {name}={value}" for name, value in fields])
 
 
-def _parts(record: Mapping[str, Any]) -> tuple[str, str, str, list[tuple[str, str]]]:
+def parts(record: Mapping[str, Any]) -> tuple[str, str, str, list[tuple[str, str]]]:
+    """Return level, message, logger and fields of a record, safe to print to a terminal."""
     message = shown(str(record.get("message", ""))).rstrip("\n").replace("\n", _CONTINUED)
     # What the line says first; the ids, long and alike, last.
     names = [name for name in record if name not in _NO_FIELDS]
@@ -172,7 +173,8 @@ def _parts(record: Mapping[str, Any]) -> tuple[str, str, str, list[tuple[str, st
     return level, message.ljust(_MESSAGE_WIDTH), logger, fields
 
 
-def _below(text: Any) -> str:
+def below(text: Any) -> str:
+    """Return the lines of a text for the place below a line; nothing for no text."""
     # Indented, so that no line of it can look like a log line.
     return _INDENT + shown(str(text)).replace("\n", _INDENT) if text else ""
 
@@ -208,7 +210,8 @@ def _local_time(timestamp: Any) -> str:
     return at.astimezone().isoformat(timespec="milliseconds")[11:23]
 
 
-def _wants_colors(out: Any) -> bool:
+def wants_colors(out: Any) -> bool:
+    """Tell whether to print colours to a stream: what the environment says, else for a terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
