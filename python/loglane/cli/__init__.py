@@ -15,13 +15,29 @@ from loglane.cli import stack  # isort: skip
 from loglane.cli import secrets  # isort: skip
 from loglane.cli import doctor  # isort: skip
 from loglane.cli import probe  # isort: skip
+from loglane.cli import logs  # isort: skip
+from loglane.cli import figures  # isort: skip
 from loglane.cli import package  # isort: skip
 from loglane.errors import CheckFailed, EnvironmentMissing, LoglaneError, SpecError
 
-__all__ = ["app", "doctor", "init", "main", "package", "probe", "secrets", "stack"]
+__all__ = [
+    "app",
+    "doctor",
+    "figures",
+    "init",
+    "logs",
+    "main",
+    "package",
+    "probe",
+    "secrets",
+    "stack",
+]
 
 # What a command imports beyond the extra `cli`.
-_EXTRAS = {"serve": "dev-server", "demo": "demo", "config": "cli"}
+_EXTRAS = {
+    "serve": "dev-server", "demo": "demo", "config": "cli",
+    "logs": "query", "labels": "query", "stats": "query",
+}  # fmt: skip
 
 
 def main() -> NoReturn:

@@ -1,0 +1,209 @@
+"""What every command that asks Loki shares: how to reach it, and what its errors become."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from loglane.errors import LoglaneError, QueryError, ServiceUnavailable, TooManyResults
+from loglane.fields import LEVELS
+
+if TYPE_CHECKING:
+    from loglane.query import LogService
+
+DEFAULT_URL = "http://127.0.0.1:3100"
+
+# The variables are those by which the package pushes to the same Loki.
+Url = Annotated[
+    str,
+    typer.Option(
+        envvar="LOGLANE_LOKI__URL",
+        help="Address of Loki.",
+    ),
+]
+Tenant = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__TENANT",
+        help="For a Loki with tenants.",
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__AUTH__USERNAME",
+        help="Who asks, for a gateway in front; with --password-file.",
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__AUTH__PASSWORD_FILE",
+        exists=True, dir_okay=False, readable=True,
+        help="File with the password of --user.",
+    ),
+]  # fmt: skip
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__AUTH__TOKEN_FILE",
+        exists=True, dir_okay=False, readable=True,
+        help="File with a bearer token, instead of --user.",
+    ),
+]  # fmt: skip
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__TLS__CA_FILE",
+        exists=True, dir_okay=False, readable=True,
+        help="Certificates to trust: gateway_ca.pem of a stack with a gateway.",
+    ),
+]  # fmt: skip
+
+
+def read_moment(text: str | None) -> int | None:
+    """Read a time of the command line, in nanoseconds; a naive one is local."""
+    if text is None or isinstance(text, int):
+        return text
+    from loglane.query.moments import to_ns
+
+    try:
+        return to_ns(text, time.time_ns())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def levels(incomplete: str) -> list[str]:
+    """List the levels that a word may become, for the shell's completion."""
+    return [name for name in LEVELS if name.startswith(incomplete)]
+
+
+Since = Annotated[
+    Any,
+    typer.Option(
+        parser=read_moment, metavar="TIME",
+        help="From when: so long ago (15m, 1h30m, 7d), or 2026-11-22T03:04 (local; with Z UTC).",
+    ),
+]  # fmt: skip
+Until = Annotated[
+    Any, typer.Option(parser=read_moment, metavar="TIME", help="Until when. [default: now]")
+]
+Services = Annotated[
+    list[str] | None, typer.Option("--service", "-s", help="Of this service; repeat for several.")
+]
+Levels = Annotated[
+    list[str] | None,
+    typer.Option("--level", "-l", help="Of this level; repeat.", autocompletion=levels),
+]
+Contains = Annotated[
+    list[str] | None,
+    typer.Option("--contains", "-c", help="With this text; repeat, and each must be there."),
+]
+FieldValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="NAME=VALUE",
+        help="With this field: a label, an id, or one of the line's JSON (a.b is b inside a).",
+    ),
+]
+
+# Names that the service has for something else.
+_TAKEN = frozenset(
+    {"limit", "offset", "cursor", "direction", "start_time", "end_time", "contains", "matches"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a command was told to reach Loki."""
+
+    url: str
+    tenant: str | None = None
+    user: str | None = None
+    password_file: Path | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[LogService]:
+        """Open a service; its errors become messages that say what to do, and exit codes."""
+        from loglane.query import LogService
+
+        if (self.user is None) != (self.password_file is None):
+            raise typer.BadParameter("--user and --password-file go together")
+        if self.user is not None and self.token_file is not None:
+            raise typer.BadParameter("give --user or --token-file, not both")
+        auth = None
+        if self.user is not None and self.password_file is not None:
+            auth = self.user, self.password_file
+        with (
+            readable_errors(),
+            LogService(
+                self.url,
+                tenant=self.tenant,
+                auth=auth,
+                token=self.token_file,
+                ca_file=self.ca_file,
+            ) as service,
+        ):
+            yield service
+
+
+class _WrongQuestion(LoglaneError):
+    """What was asked can have no answer."""
+
+    exit_code = 2
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Say what to do about an error of the service."""
+    try:
+        yield
+    except ServiceUnavailable as error:
+        raise ServiceUnavailable(
+            f"{error}\n`make up` (or `loglane up`) starts a stack, `loglane serve` a server for "
+            "development; --url names one that runs elsewhere"
+        ) from None
+    except TooManyResults:
+        raise
+    except QueryError as error:
+        if error.status != 400:
+            raise
+        raise _WrongQuestion(f"Loki refused the query: {error}\nthe query: {error.query}") from None
+    except (ValueError, TypeError) as error:
+        raise _WrongQuestion(str(error)) from None
+
+
+def read_filters(
+    service: Sequence[str] | None,
+    level: Sequence[str] | None,
+    contains: Sequence[str] | None,
+    field: Sequence[str] | None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the filters of a command by the names that `LogService` has for them."""
+    given: Mapping[str, Any] = {"service": service, "level": level, "contains": contains, **more}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value}
+    for pair in field or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--field")
+        if name in _TAKEN:
+            raise typer.BadParameter(
+                f"{name!r} means something else here; write LogQL: "
+                f'\'{{service=~".+"}} | json | {name}="..."\'',
+                param_hint="--field",
+            )
+        before = found.setdefault(name, [])
+        if isinstance(before, str):
+            raise typer.BadParameter(f"{name} is given twice", param_hint="--field")
+        before.append(value)
+    return found
