@@ -40,6 +40,8 @@ def _render(text: str, line: str = '{"a":[1,"x",null]}') -> str:
         ("{{toDate `2006-01-02` `2021-11-02` | unixEpoch}}", "1635811200"),
         ("{{toDateInZone `15:04 2006-01-02` `Europe/Berlin` `12:30 2026-07-01` | unixEpoch}}",
          "1782901800"),
+        ("{{toDate `2006-01-02` `2021-11-00` | unixEpoch}}", "-62135596800"),
+        ("{{toDate `Mon 2 Jan 2006` `Fri 2 Nov 2021` | unixEpoch}}", "1635811200"),
         ("{{regexReplaceAll `(\\w+) (\\w+)` .message `$2 ${1}s`}}", "words twos"),
         ("{{and 1 0 `x`}} {{or 0 `` `y`}} {{not .empty}}", "0 y true"),
         ("{{fromJson `{\"b\":1,\"a\":{}}`}} {{fromJson `no`}}", "map[a:map[] b:1] <no value>"),

@@ -31,7 +31,8 @@ class BadTimeError(ValueError):
 class _Parts:
     year: int = 0
     month: int = 0
-    day: int = 0
+    # A day of 0 is wrong, none at all is the first.
+    day: int = -1
     yday: int = 0
     hour: int = 0
     minute: int = 0
@@ -39,7 +40,6 @@ class _Parts:
     nanosecond: int = 0
     half: str = ""
     zone: tzinfo | None = None
-    zone_name: str = ""
     rest: str = field(default="", repr=False)
 
 
@@ -119,12 +119,11 @@ def _read_month(length: int | None) -> Callable[[_Parts], None]:
 
 
 def _read_weekday(length: int | None) -> Callable[[_Parts], None]:
-    return lambda parts: setattr(parts, "zone_name", parts.zone_name * (_weekday(parts, length)))
+    def read(parts: _Parts) -> None:
+        # Go does not compare it with the date either.
+        _name(parts, WEEKDAYS, length)
 
-
-def _weekday(parts: _Parts, length: int | None) -> int:
-    _name(parts, WEEKDAYS, length)
-    return 1
+    return read
 
 
 def _read_padded_day(parts: _Parts) -> None:
@@ -242,7 +241,7 @@ def _assemble(parts: _Parts, zone: tzinfo) -> Moment:
             if day.year != parts.year or parts.month not in {0, day.month}:
                 raise BadTimeError("day of the year")
         else:
-            day = datetime(parts.year, parts.month or 1, parts.day or 1)
+            day = datetime(parts.year, parts.month or 1, 1 if parts.day < 0 else parts.day)
         civil = day.replace(hour=hour, minute=parts.minute, second=parts.second)
     except ValueError as error:
         raise BadTimeError(str(error)) from None
