@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import httpx2
 import orjson
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from loglane.query import LokiClient, Stream
 
@@ -19,11 +19,12 @@ WAIT_S = 20
 
 
 @contextmanager
-def served(*routers, **options) -> Iterator[httpx2.Client]:
-    """Serve an app with these routers and yield a client for it."""
-    app = FastAPI(**options)
-    for router in routers:
-        app.include_router(router)
+def served(what: APIRouter | FastAPI) -> Iterator[httpx2.Client]:
+    """Serve an app, or one with this router, and yield a client for it."""
+    app = what
+    if isinstance(what, APIRouter):
+        app = FastAPI()
+        app.include_router(what)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from loglane.devserver import running
+from loglane.query import LokiClient
+from tests.unit.integrations.log_apps import messages, push, served
 from tests.unit.integrations.wsgi_apps import make_django
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "integrations.md"
@@ -29,6 +32,23 @@ def test_a_snippet_of_the_document_runs(lines, monkeypatch, tmp_path, snippet):
     file = tmp_path / "snippet.py"
     file.write_text(snippet)
     runpy.run_path(str(file))
+
+
+def test_the_documented_log_pages_show_a_team_its_own_lines(monkeypatch, tmp_path):
+    """Whoever copies the app has what its text promises."""
+    [snippet] = [text for text in SNIPPETS if "logs_router(" in text]
+    file = tmp_path / "snippet.py"
+    file.write_text(snippet)
+    with running() as url, LokiClient(url) as loki:
+        push(loki, {"message": "ours", "service": "pay"}, {"message": "secret", "service": "bank"})
+        monkeypatch.setenv("LOKI_URL", url)
+        with served(runpy.run_path(str(file))["app"]) as client:
+            team = {"Authorization": "Bearer token of the shop's team"}
+            assert ["ours"] == messages(client.get("/logs", headers=team))
+            assert [] == messages(client.get("/logs?service=bank", headers=team))
+            other = {"Authorization": "Bearer x"}
+            statuses = [client.get("/logs", headers=given).status_code for given in ({}, other)]
+            assert [401, 403] == statuses
 
 
 @pytest.mark.parametrize(
