@@ -47,6 +47,7 @@ def peers(lines: int) -> tuple[Peer, ...]:
     return (
         Peer("loglane, sink.write", "sink", lines=lines),
         Peer("loglane, sink.write, gzip JSON", "sink", lines=lines, paced=0, options=as_json),
+        Peer("loglane, log call, push alone", "alone", lines=lines),
         Peer("loglane, log call, stdout to null", "push", lines=lines),
         Peer("loglane, log call, stdout a pipe", "push", lines=lines, stdout="pipe"),
         Peer("loglane without push, stdout to null", "stdout"),

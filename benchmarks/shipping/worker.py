@@ -1,7 +1,8 @@
 """The package's own process: `python -m benchmarks.shipping.worker TASK`.
 
-Peers: `sink` is given ready-made lines, `push` is the log call of an app that pushes, `stdout` the
-same call of one that does not. Where stdout leads is decided by whoever starts the process.
+Peers: `sink` is given ready-made lines; `push` is the log call of an app that pushes beside stdout,
+`alone` of one that pushes and writes nothing else, `stdout` of one that does not push. Where stdout
+leads is decided by whoever starts the process.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def main() -> None:
     if task.mode == "memory":
         Path(task.out).write_text(json.dumps(_memory(task)))
         return
-    call, finish = {"sink": _sink, "push": _push, "stdout": _stdout}[task.peer](task)
+    peers = {"sink": _sink, "push": _push, "alone": _alone, "stdout": _stdout}
+    call, finish = peers[task.peer](task)
     task.measure(call, finish)
 
 
@@ -46,8 +48,13 @@ def _sink(task: Task) -> Peer:
     return lambda number: sink.write(*lines[number]), finish
 
 
-def _push(task: Task) -> Peer:
-    call = _configured(task, {"loki": _settings(task)})
+def _alone(task: Task) -> Peer:
+    # One line in a hundred is critical.
+    return _push(task, {"console": "critical"})
+
+
+def _push(task: Task, level: Any = "debug") -> Peer:
+    call = _configured(task, {"loki": _settings(task), "level": level})
 
     def finish() -> None:
         # Its end sends what is left.
@@ -71,8 +78,8 @@ def _base(task: Task) -> dict[str, Any]:
 
 def _configured(task: Task, settings: dict[str, Any]) -> Callable[[int], None]:
     loglane.configure(
-        mode="container", service=task.service, env="dev", level="debug",
-        flow_control={"enabled": False}, **settings,
+        mode="container", service=task.service, env="dev", flow_control={"enabled": False},
+        **{"level": "debug", **settings},
     )  # fmt: skip
     logger = loglane.get_logger("shop.orders")
     methods = {level: getattr(logger, level) for level in LEVELS}

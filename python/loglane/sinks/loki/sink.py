@@ -166,6 +166,7 @@ class LokiSink:
         return {
             "queued": self._queue.items,
             "queued_bytes": self._queue.bytes,
+            "in_hand": self._sender.in_hand if self._sender is not None else 0,
             "wal_lines": spool.pending_records if spool is not None else 0,
             "wal_bytes": spool.pending_bytes if spool is not None else 0,
             "sent": tally.sent,
