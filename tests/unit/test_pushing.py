@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 import loglane
+from loglane.errors import SpecError
 from tests.unit.sinks.loki.fake_loki import FakeLoki, Reply, wait_for
 
 
@@ -227,3 +228,16 @@ def test_lines_are_found_in_the_embedded_server():
         with urllib.request.urlopen(f"{url}/loki/api/v1/query_range?query={query}") as answer:  # noqa: S310
             (stream,) = json.load(answer)["data"]["result"]
     assert "hello" == json.loads(stream["values"][0][1])["message"]
+
+
+def test_a_missing_extra_is_named_and_costs_no_line(configure, monkeypatch, capfd):
+    """An error where the app configures; without that, everything but the push works."""
+    monkeypatch.setattr("loglane.settings.loki.find_spec", lambda _: None)
+    with pytest.raises(
+        SpecError, match=r"loki.enabled: true needs .* pip install 'loglane\[loki\]'"
+    ):
+        configure()
+    loglane.configure(mode="container", loki={"enabled": True}, on_error="defaults")
+    loglane.get_logger("app").info("written")
+    found = [json.loads(line)["message"] for line in capfd.readouterr().out.splitlines()]
+    assert ["wrong setting, a default is used", "written"] == found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +22,14 @@ LINE_LABELS = tuple(name for name in LABELS if name not in COLLECTOR_LABELS)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Loki's default `max_line_size` (loki: pkg/validation/limits.go).
 LOKI_MAX_LINE = 256 * 1024
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:
+        # Somebody has put something else in its place.
+        return package in sys.modules
 
 
 def _url(value: Any) -> str:
@@ -182,6 +192,13 @@ class LokiPush(Section):
     labels: Mapping[LabelName, Value] = Field(default_factory=dict)
     level: Level = "info"
     max_age_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 7 * 86_400
+
+    @field_validator("enabled", mode="after")
+    @classmethod
+    def _has_extra(cls, enabled: bool) -> bool:
+        if enabled and not _is_installed("cramjam"):
+            raise ValueError("needs the package cramjam; pip install 'loglane[loki]'")
+        return enabled
 
     @field_validator("labels", mode="after")
     @classmethod

@@ -10,21 +10,20 @@ class Bell:
 
     An event's lock is held while it is set: a handler that interrupts this and sets it too would
     wait for ever for its own thread.
+
+    Attributes:
+        rings: Whether it was rung since the last `clear`.
     """
 
     def __init__(self) -> None:
-        self._is_set = False
+        self.rings = False
         # Taken as long as there is nothing to wake up for.
         self._silence = threading.Lock()
         self._silence.acquire()
 
-    def is_set(self) -> bool:
-        """Tell whether it was rung since the last `clear`."""
-        return self._is_set
-
     def set(self) -> None:
         """Wake the waiter; it stays awake until `clear`."""
-        self._is_set = True
+        self.rings = True
         # Asking first would let a signal come in between.
         try:
             self._silence.release()
@@ -33,15 +32,15 @@ class Bell:
 
     def clear(self) -> None:
         """Let the next `wait` wait."""
-        self._is_set = False
+        self.rings = False
         self._silence.acquire(blocking=False)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until it is rung, or the time is over; it may also return for nothing.
 
         Returns:
-            Whether it is set.
+            Whether it rings.
         """
-        if not self._is_set and timeout_s > 0:
+        if not self.rings and timeout_s > 0:
             self._silence.acquire(timeout=timeout_s)
-        return self._is_set
+        return self.rings

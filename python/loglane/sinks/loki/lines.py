@@ -39,8 +39,8 @@ class LineQueue:
     def start_child(self) -> None:
         """Begin anew in a forked child: empty, with free locks and nothing dropped yet."""
         # Re-entrant: a signal handler may log while its own thread puts a line. Python runs it
-        # after calls, so what belongs together here has no call in between; a handler that
-        # raises, as that of Ctrl-C does, leaves numbers that have to be counted anew.
+        # after calls and at jumps, so what belongs together here has none in between; a handler
+        # that raises, as that of Ctrl-C does, leaves numbers that have to be counted anew.
         self._lock = threading.RLock()
         self._is_moving = False
         self.some = Bell()
@@ -69,9 +69,9 @@ class LineQueue:
                 self._levels[rank].append((now, rank, line))
                 if self.bytes > self._max_bytes or self.items > self._max_items:
                     self._make_room_for(size, rank)
-                if self.items == 1:
+                if not self.some.rings:
                     self.some.set()
-                if self.bytes >= self._batch_bytes and not self.enough.is_set():
+                if self.bytes >= self._batch_bytes and not self.enough.rings:
                     self.enough.set()
             except BaseException:
                 self._count()
@@ -168,8 +168,11 @@ class LineQueue:
 
     def _make_room(self) -> None:
         for rank, level in enumerate(self._levels):
-            while level and (self.bytes > self._max_bytes or self.items > self._max_items):
-                _, _, line = level.popleft()
+            while self.bytes > self._max_bytes or self.items > self._max_items:
+                try:
+                    _, _, line = level.popleft()
+                except IndexError:
+                    break
                 size = len(line) + OVERHEAD
                 self.items -= 1
                 self.bytes -= size

@@ -69,7 +69,7 @@ class MemorySource:
 
     def has_batch(self) -> bool:
         """Tell whether there are enough lines for a batch now."""
-        return self._queue.enough.is_set()
+        return self._queue.enough.rings
 
     def is_empty(self) -> bool:
         """Tell whether nothing waits, apart from what the sender has in its hand."""

@@ -114,7 +114,7 @@ class SpoolSource:
 
     def has_batch(self) -> bool:
         """Tell whether there are lines now: in the folder they cannot be told from a batch."""
-        return self._some.is_set()
+        return self._some.rings
 
     def is_empty(self) -> bool:
         """Tell whether all lines have been dealt with."""

@@ -314,6 +314,15 @@ def certificates(tmp_path_factory):
             .not_valid_before(now - day)
             .not_valid_after(now + day)
             .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            # Python 3.13 asks for what RFC 5280 does.
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    (issuer[1] if issuer else key).public_key()
+                ),
+                critical=False,
+            )
+            .add_extension(_usage(signs=issuer is None), critical=True)
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
                 critical=False,
@@ -336,6 +345,18 @@ def certificates(tmp_path_factory):
     for name in ("server", "client"):
         make(name, authority)
     return folder
+
+
+def _usage(signs):
+    from cryptography import x509
+
+    names = (
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(
+        digital_signature=not signs, key_cert_sign=signs, **dict.fromkeys(names, False)
+    )
 
 
 def server_context(folder, asks=False):
