@@ -147,8 +147,10 @@ class LineQueue:
             for level in waiting:
                 while level and level[0][0] <= until:
                     found.append(level.popleft())
-        self.items -= len(found)
-        size = sum([len(line) for _, _, line in found]) + OVERHEAD * len(found)
+        # Counted first: no call may come between reading and writing a number.
+        count = len(found)
+        size = sum([len(line) for _, _, line in found]) + OVERHEAD * count
+        self.items -= count
         self.bytes -= size
         if len(waiting) > 1:
             found.sort()

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 0.01
 # For one more try of a Loki that seems to be gone, and for a thread to end.
-_LAST_TRY_S = 1.0
-_START_AGAIN_S = 1.0
+_LAST_TRY_S = _START_AGAIN_S = 1.0
 _REST = "rest"
 
 
