@@ -137,13 +137,14 @@ class LineQueue:
         waiting = [level for level in self._levels if level]
         if not waiting:
             return []
-        longest = max(waiting, key=len)
         # By the mean size, so that a portion is about as large as it should be.
         wanted = room * self.items // max(1, self.bytes * len(waiting))
+        most = min(max(1, wanted), _MOVED_AT_ONCE)
         found: list[Record] = []
         # A signal handler of this thread that sends what is left leaves nothing here.
         with suppress(IndexError):
-            until = longest[min(max(1, wanted), _MOVED_AT_ONCE, len(longest)) - 1][0]
+            # No level gives more than this, however far its lines reach into the past.
+            until = min(level[min(most, len(level)) - 1][0] for level in waiting)
             for level in waiting:
                 while level and level[0][0] <= until:
                     found.append(level.popleft())

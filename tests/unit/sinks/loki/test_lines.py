@@ -110,6 +110,18 @@ def test_take_gives_more_than_it_moves_at_once():
     assert [b"%d" % number for number in range(1000)] == texts(queue.take(1_000_000))
 
 
+def test_take_keeps_its_size_when_one_level_reaches_further_back():
+    """Where the newest lines of a level are all that is left, the others are much older."""
+    queue = LineQueue(20_000, 10**9, 10**9)
+    for number in range(5000):
+        queue.put(b"%05d" % number, 2)
+    for number in range(5000, 11_000):
+        queue.put(b"%05d" % number, 1)
+    taken = queue.take(5 * 100)
+    assert [b"%05d" % number for number in range(len(taken))] == [line for _, _, line in taken]
+    assert 100 <= len(taken) <= 200
+
+
 def test_put_back_gives_the_same_again():
     """Before what came later, each level in order, also when there is a lot."""
     queue = make_queue(2000)
