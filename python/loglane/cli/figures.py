@@ -54,7 +54,10 @@ def labels(  # noqa: PLR0913 - the options of a command
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """List the labels in Loki, or the values of one, by default of the last hour."""
+    """List the labels in Loki, or the values of one.
+
+    By default those of the last hour.
+    """
     access = Access(url, tenant, user, password_file, token_file, ca_file)
     with writing() as out, access.open() as service:
         if name is None:
@@ -94,7 +97,10 @@ def stats(  # noqa: PLR0913 - the options of a command
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Count lines and their bytes, by service and level, by default of the last hour."""
+    """Count lines and their bytes, by service and level.
+
+    By default those of the last hour.
+    """
     names = [name.strip() for name in by.split(",") if name.strip()]
     filters = read_filters(service, level, contains, field)
     end_ns = time.time_ns() if until is None else until

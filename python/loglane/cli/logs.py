@@ -54,8 +54,6 @@ _FIRST_LINES_OF_A_TAIL = 10
         "loglane logs --service api --follow",
         "loglane logs --all --since 1d --output json | jq -r .message",
         """loglane logs 'sum by (level) (count_over_time({service="api"}[1h]))'""",
-        "",
-        "What the stack's own containers print: loglane compose logs",
     )
 )
 def logs(  # noqa: PLR0913 - the options of a command
@@ -109,6 +107,7 @@ def logs(  # noqa: PLR0913 - the options of a command
     """Find lines in Loki, the newest last.
 
     Without --since it looks back an hour, for a trace a day. Times are shown in local time.
+    What the stack's own containers print: loglane compose logs.
     """
     filters = read_filters(
         service, level, contains, field, log_category=category, matches=matches, trace_id=trace
