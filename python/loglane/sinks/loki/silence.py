@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
 
@@ -29,3 +29,9 @@ def heard(threads: set[int]) -> Iterator[None]:
         yield
     finally:
         threads.add(ident)
+
+
+def run_silent(threads: set[int], work: Callable[[], None]) -> None:
+    """Run something in the current thread, which is in the set meanwhile."""
+    with silent(threads):
+        work()

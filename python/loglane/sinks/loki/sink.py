@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from loglane.settings.loki import LokiPush
 from loglane.sinks.loki.courier import Courier
 from loglane.sinks.loki.lines import LineQueue
 from loglane.sinks.loki.sender import Sender
-from loglane.sinks.loki.silence import heard, silent
+from loglane.sinks.loki.silence import heard, run_silent, silent
 from loglane.sinks.loki.sources import MemorySource, Source
 from loglane.sinks.loki.streams import Encoder
 from loglane.sinks.loki.tally import Complaints, Tally
@@ -56,16 +57,14 @@ class LokiSink:
     def _begin(self) -> None:
         # Re-entrant: a signal handler may log while its own thread starts the other.
         self._starting = threading.RLock()
-        self._is_starting = False
         self._next_start = 0.0
         self._tally = Tally()
-        self._told = 0
         self._complaints = Complaints(self._settings.url)
         self._courier = self._new_courier()
         # Lines of these threads are about the pushes themselves.
         self._muted: set[int] = set()
-        self._waiting = 0
-        self._is_ending = self._is_closed = self._is_over = False
+        self._waiting = self._told = 0
+        self._is_starting = self._is_ending = self._is_closed = self._is_over = False
         self._forget_thread()
 
     def _forget_thread(self) -> None:
@@ -96,14 +95,14 @@ class LokiSink:
         Returns:
             Whether they are. If not it is said on stderr, because the process may end now.
         """
-        wait_s = self._settings.timeouts.drain_s if timeout_s is None else timeout_s
-        until = time.monotonic() + wait_s
+        drain_s = self._settings.timeouts.drain_s
+        until = time.monotonic() + (drain_s if timeout_s is None else timeout_s)
         if self._is_ending or not self._is_running():
             self._send_here(until)
-        is_done = self._wait(until)
-        if not is_done:
-            self._tell_rest()
-        return is_done
+        if self._wait(until):
+            return True
+        self._tell_rest()
+        return False
 
     def hurry(self) -> None:
         """Send from the caller's thread from now on, because a signal ends the process.
@@ -161,19 +160,16 @@ class LokiSink:
 
     def stats(self) -> dict[str, Any]:
         """Return numbers since the start of the process; see `loglane.loki_sink_stats`."""
-        tally, spool = self._tally, self._spool
+        spool = self._spool
         return {
             "queued": self._queue.items,
             "queued_bytes": self._queue.bytes,
             "in_hand": self._sender.in_hand if self._sender is not None else 0,
             "wal_lines": spool.pending_records if spool is not None else 0,
             "wal_bytes": spool.pending_bytes if spool is not None else 0,
-            "sent": tally.sent,
-            "batches": tally.batches,
-            "retries": tally.retries,
             "dropped": dict(self.losses()),
             "is_away": self.is_away,
-            "last_error": tally.last_error,
+            **self._tally.numbers(),
         }
 
     def _new_courier(self, timeout_s: float | None = None) -> Courier:
@@ -192,7 +188,11 @@ class LokiSink:
             self._is_starting = True
             try:
                 if self._is_over:
-                    self._send_late()
+                    # Once in vain is enough: each line would cost the time that a try takes. And
+                    # what is needed for it may be gone already.
+                    with suppress(Exception):
+                        if not self._tally.last_error:
+                            self._send_here(time.monotonic() + _LAST_TRY_S)
                 elif time.monotonic() >= self._next_start:
                     self._start_thread()
             finally:
@@ -200,10 +200,11 @@ class LokiSink:
 
     def _start_thread(self) -> None:
         if self._settings.wal.dir is not None and self._spool is None:
-            # Only then, because few have a folder.
             from loglane.sinks.loki.spool import open_spool
 
-            self._spool = open_spool(self._queue, self._settings.wal, self._complain)
+            wal, batch = self._settings.wal, self._settings.batch
+            complain = self._complaints.say_once
+            self._spool = open_spool(self._queue, wal, batch.max_bytes, complain)
             self._source = self._spool
         self._sender = self._new_sender(self._courier)
         if self._is_closed:
@@ -212,7 +213,7 @@ class LokiSink:
         self._thread = thread
         try:
             if self._spool is not None:
-                self._spool.start(self._run_beside)
+                self._spool.start(partial(run_silent, self._muted))
             thread.start()
         except BaseException as error:
             self._thread = None
@@ -239,13 +240,6 @@ class LokiSink:
         # Whoever put a line before the thread was forgotten has not started another.
         if self._queue.items:
             self._start()
-
-    def _run_beside(self, work: Callable[[], None]) -> None:
-        with silent(self._muted):
-            work()
-
-    def _complain(self, text: str) -> None:
-        self._complaints.say(text, text)
 
     def _wait(self, until: float) -> bool:
         sender, breaker = self._sender, self._courier.breaker
@@ -281,13 +275,6 @@ class LokiSink:
         with silent(self._muted):
             sender.send(until)
         courier.close()
-
-    def _send_late(self) -> None:
-        # Once in vain is enough: each line would cost the time that a try takes.
-        if not self._tally.last_error:
-            # What is needed for it may be gone already.
-            with suppress(Exception):
-                self._send_here(time.monotonic() + _LAST_TRY_S)
 
     def _tell_rest(self) -> None:
         if self._spool is not None and not self._queue.items:

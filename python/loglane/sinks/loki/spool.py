@@ -23,12 +23,15 @@ _ADOPT_EVERY_S = 30.0
 _SPOOLED_AT_ONCE = 256 * 1024
 
 
-def open_spool(queue: LineQueue, settings: LokiWal, report: Callable[[str], None]) -> SpoolSource:
+def open_spool(
+    queue: LineQueue, settings: LokiWal, batch_bytes: int, report: Callable[[str], None]
+) -> SpoolSource:
     """Return the source for a folder; it does nothing before `start`.
 
     Args:
         queue: Where the lines come from.
         settings: The folder, and how much may be in it.
+        batch_bytes: How much is enough for a batch.
         report: Called with what goes wrong there.
     """
     folder = Path(str(settings.dir))
@@ -36,7 +39,8 @@ def open_spool(queue: LineQueue, settings: LokiWal, report: Callable[[str], None
     def report_there(text: str) -> None:
         report(f"{folder}: {text}")
 
-    return SpoolSource(queue, Wal(folder, settings.max_bytes, report=report_there), report_there)
+    wal = Wal(folder, settings.max_bytes, report=report_there)
+    return SpoolSource(queue, wal, batch_bytes, report_there)
 
 
 class SpoolSource:
@@ -46,11 +50,15 @@ class SpoolSource:
     the queue, with its bounds, and is sent from there.
     """
 
-    def __init__(self, queue: LineQueue, wal: Wal, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, queue: LineQueue, wal: Wal, batch_bytes: int, report: Callable[[str], None]
+    ) -> None:
         self._queue = queue
+        self._batch_bytes = batch_bytes
         self._wal = wal
         self._report = report
         self._some = Bell()
+        self._enough = Bell()
         self._closing = threading.Event()
         # While lines may be neither in the queue nor in the folder.
         self._is_moving = False
@@ -105,11 +113,12 @@ class SpoolSource:
 
     def wait_for_batch(self, timeout_s: float) -> None:
         """Return when there are enough lines for a batch, or the time is over."""
-        self._queue.enough.wait(timeout_s)
+        self._enough.wait(timeout_s)
 
     def wake(self) -> None:
         """Let whoever waits return now."""
         self._some.set()
+        self._enough.set()
         self._queue.wake()
 
     def has_batch(self) -> bool:
@@ -128,6 +137,7 @@ class SpoolSource:
         """Give out the oldest lines, of about so many bytes."""
         self._adopt()
         self._some.clear()
+        self._enough.clear()
         found = self._wal.read(max_bytes)
         if found is not None:
             self._some.set()
@@ -157,9 +167,12 @@ class SpoolSource:
         while records := self._queue.take(_SPOOLED_AT_ONCE):
             rest = self._append(records)
             self._is_broken = bool(rest)
-            self._some.set()
             if rest:
                 self._queue.put_back(rest)
+            self._some.set()
+            if self._queue.bytes + self._wal.pending_bytes >= self._batch_bytes:
+                self._enough.set()
+            if rest:
                 return
 
     def _run(self) -> None:

@@ -25,6 +25,11 @@ class Tally:
     lost: Counter[str] = field(default_factory=Counter)
     last_error: str = ""
 
+    def numbers(self) -> dict[str, int | str]:
+        """Return all but what is lost, which others count too."""
+        names = ("sent", "batches", "retries", "last_error")
+        return {name: getattr(self, name) for name in names}
+
 
 class Complaints:
     """Says each kind of problem once on stderr: it must not flood what it cannot mend."""
@@ -47,6 +52,10 @@ class Complaints:
             # Or nobody reads it, it is closed, or a signal came within a write to it. The counts
             # still tell.
             return
+
+    def say_once(self, text: str) -> None:
+        """Write one line, unless the same was said before."""
+        self.say(text, text)
 
     def forget(self, kind: str) -> None:
         """Let a kind be said again, because it was over."""

@@ -286,6 +286,7 @@ def test_a_fault_of_the_source_does_not_end_the_thread(loki, sink, monkeypatch, 
     loki.wait_for(lambda loki: "b" in loki.messages)
     wait_for(lambda: sink.flush(0.1))
     assert 0 == sink._sender.in_hand
+    assert 0 not in sink.stats()["dropped"].values()
 
 
 def test_a_stderr_that_fails_does_not_end_the_thread(loki, sink, monkeypatch):
@@ -541,6 +542,57 @@ def test_lines_after_the_end_cost_nothing_without_loki(make, monkeypatch):
     write(sink, "b")
 
 
+@pytest.mark.parametrize("wal", [False, True], ids=["memory", "folder"])
+def test_a_failure_with_the_next_batch_in_hand_loses_nothing(loki, make, tmp_path, wal):
+    """The next one is made ready while Loki is at work, and goes back with the one that failed."""
+    folder = {"wal": {"dir": str(tmp_path)}} if wal else {}
+    sink = make(batch={"max_bytes": 2000, "max_wait_s": 3600}, **folder)
+    hold = threading.Event()
+    loki.replies.extend([Reply(hold=hold), 500, 500])
+    write(sink, *range(5), text="x" * 500)
+    loki.wait_for(lambda loki: loki.pushes)
+    write(sink, *range(5, 60), text="x" * 500)
+    wait_for(lambda: not sink._queue.items or not wal)
+    hold.set()
+    assert sink.flush()
+    assert (list(range(60)), 0) == (loki.messages, sink._sender.in_hand)
+
+
+def test_a_line_that_comes_as_the_thread_ends_is_sent(loki, make, monkeypatch):
+    """Whoever writes it sees a thread that is there, and does not start one."""
+    sink = make()
+    write(sink, "a")
+    assert sink.flush()
+    forget = sink._forget_thread
+
+    def write_first():
+        monkeypatch.undo()
+        with sink_module.heard(sink._muted):
+            write(sink, "b")
+        forget()
+
+    monkeypatch.setattr(sink, "_forget_thread", write_first)
+    sink.close()
+    loki.wait_for(lambda loki: loki.messages == ["a", "b"])
+
+
+def test_a_flush_that_gives_up_leaves_another_its_haste(loki, make):
+    """Pauses stay short as long as somebody waits."""
+    hold = threading.Event()
+    loki.always = Reply(hold=hold)
+    sink = make()
+    write(sink, "a")
+    loki.wait_for(lambda loki: loki.pushes)
+    other = threading.Thread(target=sink.flush)
+    other.start()
+    wait_for(lambda: sink._courier.is_hurried)
+    assert not sink.flush(0.02)
+    assert sink._courier.is_hurried
+    hold.set()
+    other.join()
+    assert not sink._courier.is_hurried
+
+
 # The folder
 
 
@@ -603,15 +655,18 @@ def test_nothing_turns_in_circles(loki, make, tmp_path, monkeypatch, wal, dead):
     sink = make(wal={"dir": str(tmp_path)} if wal else {})
     loki.always = Reply(500) if dead else Reply()
     turns = [0]
-    take, put = sink._queue.take, 3
+    source = sink._source
+    take = source.take
 
     def counted(max_bytes):
         turns[0] += 1
         return take(max_bytes)
 
-    monkeypatch.setattr(sink._queue, "take", counted)
-    sink._source.wake()
-    write(sink, *range(put))
+    monkeypatch.setattr(source, "take", counted)
+    if not wal:
+        # The thread makes its source with its first line, and one in memory is as good as another.
+        monkeypatch.setattr(sink_module, "MemorySource", lambda _: source)
+    write(sink, *range(3))
     loki.wait_for(lambda loki: loki.pushes)
     turns[0] = 0
     used = time.process_time()
