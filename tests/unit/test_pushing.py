@@ -174,8 +174,8 @@ def test_stats_tell_what_became_of_the_lines(loki, configure):
     numbers = {name: stats.pop(name) for name in ("queued", "wal_lines", "wal_bytes", "sent")}
     assert {"queued": 0, "wal_lines": 0, "wal_bytes": 0, "sent": 1} == numbers
     assert {
-        "queued_bytes": 0, "in_hand": 0, "batches": 1, "retries": 0, "dropped": {}, "is_away": False,
-        "last_error": "",
+        "queued_bytes": 0, "in_hand": 0, "batches": 1, "retries": 0, "dropped": {},
+        "is_away": False, "last_error": "",
     } == stats  # fmt: skip
 
 
