@@ -208,8 +208,8 @@ def loki_sink_stats() -> dict[str, Any]:
     """Return what became of the lines that are pushed to Loki, since the process began.
 
     Returns:
-        Lines `queued` and their `queued_bytes` in memory, lines `in_hand` in pushes under way (those
-        of a folder count there too), `wal_lines` and `wal_bytes` on the disk, lines `sent` in
+        Lines `queued` and their `queued_bytes` in memory, lines `in_hand` in pushes under way (of a
+        folder they count there too), `wal_lines` and `wal_bytes` on the disk, lines `sent` in
         `batches`, `retries`, lines `dropped` by reason (`queue_full.<level>`, `refused` by Loki,
         `too_large`, `too_old`, `failed`), whether Loki `is_away`, and the `last_error`. Empty when
         nothing is pushed.

@@ -88,7 +88,7 @@ class LineQueue:
         room = max_bytes
         while room > 0:
             with self._moving():
-                found = self._take_some(room)
+                found, size = self._take_some(room)
                 if not self.items:
                     self.some.clear()
                 if self.bytes < self._batch_bytes:
@@ -96,7 +96,7 @@ class LineQueue:
             if not found:
                 break
             taken += found
-            room -= sum([len(line) for _, _, line in found])
+            room -= size
         return taken
 
     def put_back(self, records: Sequence[Record]) -> None:
@@ -132,11 +132,14 @@ class LineQueue:
         self.items, self.bytes = len(sizes), sum(sizes)
         self.wake()
 
-    def _take_some(self, room: int) -> list[Record]:
-        """Remove all lines up to one moment: every level is in order of time."""
+    def _take_some(self, room: int) -> tuple[list[Record], int]:
+        """Remove all lines up to one moment; return them, in order, and the bytes of their text.
+
+        Every level is in order of time.
+        """
         waiting = [level for level in self._levels if level]
         if not waiting:
-            return []
+            return [], 0
         # By the mean size, so that a portion is about as large as it should be.
         wanted = room * self.items // max(1, self.bytes * len(waiting))
         most = min(max(1, wanted), _MOVED_AT_ONCE)
@@ -150,12 +153,13 @@ class LineQueue:
                     found.append(level.popleft())
         # Counted first: no call may come between reading and writing a number.
         count = len(found)
-        size = sum([len(line) for _, _, line in found]) + OVERHEAD * count
+        size = sum([len(line) for _, _, line in found])
+        occupied = size + OVERHEAD * count
         self.items -= count
-        self.bytes -= size
+        self.bytes -= occupied
         if len(waiting) > 1:
             found.sort()
-        return found
+        return found, size
 
     def _make_room_for(self, size: int, rank: int) -> None:
         if self._is_moving:

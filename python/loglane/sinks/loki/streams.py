@@ -30,7 +30,8 @@ _COMPRESSION = 1
 _MAX_KNOWN = 10_000
 
 Labels = tuple[tuple[str, str], ...]
-_Line = tuple[int, bytes, Mapping[str, Any]]
+# An encoded line: what a stream of the request holds one of for each.
+_Item = Any
 # Texts and None only: to Python, 1 and True would be the same key.
 _Key = tuple[str | None, ...]
 _LEVEL = LINE_LABELS.index("level")
@@ -62,18 +63,21 @@ class Encoder:
             max_line_bytes: Longer lines are cut, with a mark.
         """
         self._static = {name: _label(value) for name, value in static.items() if value}
-        self._encode = {"protobuf": _protobuf_body, "json": _json_body}[encoding]
+        self._item, self._finish = {
+            "protobuf": (_protobuf_item, _protobuf_body),
+            "json": (_json_item, _json_body),
+        }[encoding]
         self._max_line_bytes = max_line_bytes
         self._labels: dict[_Key, Labels] = {}
 
     def body(self, records: Sequence[Record]) -> Body:
         """Make one request of records, one stream for each set of labels."""
-        return self._encode(records, self._streams(records))
+        return self._finish(records, self._streams(records))
 
-    def _streams(self, records: Sequence[Record]) -> dict[Labels, list[_Line]]:
-        streams: dict[Labels, list[_Line]] = {}
-        found: dict[_Key, list[_Line]] = {}
-        loads, longest = orjson.loads, self._max_line_bytes
+    def _streams(self, records: Sequence[Record]) -> dict[Labels, list[_Item]]:
+        streams: dict[Labels, list[_Item]] = {}
+        found: dict[_Key, list[_Item]] = {}
+        loads, longest, item = orjson.loads, self._max_line_bytes, self._item
         for timestamp_ns, rank, whole in records:
             line = whole if len(whole) <= longest else cut(whole, longest)
             try:
@@ -89,7 +93,8 @@ class Encoder:
                 if key[_LEVEL] is None:
                     key = (*key[:_LEVEL], LEVELS[rank], *key[_LEVEL + 1 :])
                 lines = found[key] = streams.setdefault(self._labels_of(key), [])
-            lines.append((timestamp_ns, line, fields))
+            # At once, so that the fields of thousands of lines need not live together.
+            lines.append(item(timestamp_ns, line, fields))
         return streams
 
     def _labels_of(self, key: _Key) -> Labels:
@@ -113,36 +118,29 @@ def cut(line: bytes, max_bytes: int) -> bytes:
     return kept + _CUT
 
 
-def _protobuf_body(records: Sequence[Record], streams: Mapping[Labels, list[_Line]]) -> Body:
-    encoded = [
-        logproto.stream(_selector(labels), [_entry(*line) for line in lines])
-        for labels, lines in streams.items()
-    ]
+def _protobuf_item(timestamp_ns: int, line: bytes, fields: Mapping[str, Any]) -> _Item:
+    # As `_metadata`, without a dict for each line.
+    metadata = b""
+    for name in STRUCTURED_METADATA:
+        value = fields.get(name)
+        if value is not None and value != "":
+            metadata += logproto.pair(name, _text(value))
+    return logproto.entry(timestamp_ns, line, metadata)
+
+
+def _protobuf_body(records: Sequence[Record], streams: Mapping[Labels, list[_Item]]) -> Body:
+    encoded = [logproto.stream(_selector(labels), lines) for labels, lines in streams.items()]
     data = bytes(snappy.compress_raw(b"".join(encoded)))
     return Body(data, {"Content-Type": "application/x-protobuf"}, records)
 
 
-def _entry(timestamp_ns: int, line: bytes, fields: Mapping[str, Any]) -> bytes:
-    pairs = [
-        logproto.pair(name, _text(value))
-        for name in STRUCTURED_METADATA
-        if (value := fields.get(name)) not in (None, "")
-    ]
-    return logproto.entry(timestamp_ns, line, b"".join(pairs))
+def _json_item(timestamp_ns: int, line: bytes, fields: Mapping[str, Any]) -> _Item:
+    return [str(timestamp_ns), line.decode(errors="replace"), _metadata(fields)]
 
 
-def _json_body(records: Sequence[Record], streams: Mapping[Labels, list[_Line]]) -> Body:
+def _json_body(records: Sequence[Record], streams: Mapping[Labels, list[_Item]]) -> Body:
     body = {
-        "streams": [
-            {
-                "stream": dict(labels),
-                "values": [
-                    [str(at), line.decode(errors="replace"), _metadata(fields)]
-                    for at, line, fields in lines
-                ],
-            }
-            for labels, lines in streams.items()
-        ]
+        "streams": [{"stream": dict(labels), "values": lines} for labels, lines in streams.items()]
     }
     data = gzip.compress(orjson.dumps(body), compresslevel=_COMPRESSION, mtime=0)
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
