@@ -25,6 +25,8 @@ from urllib.parse import urlencode, urlsplit
 
 import cramjam
 
+from loglane.sinks.loki import logproto
+
 LINES = 1_000_000
 BATCH_BYTES = 1 << 20
 GOAL_LINES_PER_S = 50_000
@@ -117,7 +119,7 @@ def _push(url: str, bodies: list[bytes]) -> None:
 def _bodies(name: str, start_ns: int, count: int) -> list[bytes]:
     """Build the pushes of one stream: batches of a MiB of lines as an app under loglane writes."""
     level = "error" if name.endswith("-3") else "info"
-    labels = f'{{env="bench", level="{level}", service="{name}"}}'.encode()
+    labels = f'{{env="bench", level="{level}", service="{name}"}}'
     spacing = LINES // 2 * _SPACING_NS // count
     bodies: list[bytes] = []
     entries: list[bytes] = []
@@ -129,8 +131,7 @@ def _bodies(name: str, start_ns: int, count: int) -> list[bytes]:
         entries.append(entry)
         size += len(entry)
         if size >= BATCH_BYTES or number == count - 1:
-            request = _field(1, _field(1, labels) + b"".join(entries))
-            bodies.append(bytes(cramjam.snappy.compress_raw(request)))
+            bodies.append(bytes(cramjam.snappy.compress_raw(logproto.stream(labels, entries))))
             entries, size = [], 0
     return bodies
 
@@ -146,27 +147,11 @@ def _line(number: int, chance: random.Random, service: str) -> bytes:
 
 
 def _entry(ts_ns: int, line: bytes, chance: random.Random) -> bytes:
-    seconds, nanos = divmod(ts_ns, 10**9)
-    timestamp = b"\x08" + _varint(seconds) + b"\x10" + _varint(nanos)
     # A traced request in ten lines.
     metadata = b""
     if chance.random() < 0.1:
-        trace_id = f"{chance.getrandbits(128):032x}".encode()
-        metadata = _field(3, _field(1, b"trace_id") + _field(2, trace_id))
-    return _field(2, _field(1, timestamp) + _field(2, line) + metadata)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+        metadata = logproto.pair("trace_id", f"{chance.getrandbits(128):032x}")
+    return logproto.entry(ts_ns, line, metadata)
 
 
 def _ask(url: str, path: str, params: dict[str, Any]) -> tuple[float, int]:

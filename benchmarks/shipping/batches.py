@@ -19,9 +19,9 @@ import cramjam
 import orjson
 
 from benchmarks.shipping.lines import Line
+from loglane.sinks.loki import logproto
 
 SIZE = 1024 * 1024
-_VARINT, _BYTES = 0, 2
 
 
 class Batch(NamedTuple):
@@ -77,41 +77,16 @@ def _labels(service: str, level: str) -> dict[str, str]:
 
 
 def _protobuf(streams: Mapping[str, list[Line]], service: str) -> bytes:
-    request = bytearray()
+    request = b""
     for level, lines in streams.items():
         pairs = ", ".join(f'{key}="{value}"' for key, value in _labels(service, level).items())
-        stream = bytearray(_field(1, b"{" + pairs.encode() + b"}"))
-        for line in lines:
-            stream += _field(2, _entry(line))
-        request += _field(1, bytes(stream))
-    return bytes(cramjam.snappy.compress_raw(bytes(request)))
+        request += logproto.stream(f"{{{pairs}}}", map(_entry, lines))
+    return bytes(cramjam.snappy.compress_raw(request))
 
 
 def _entry(line: Line) -> bytes:
-    seconds, nanos = divmod(line.timestamp_ns, 10**9)
-    stamp = _number(1, seconds) + _number(2, nanos)
-    pairs = (
-        _field(3, _field(1, name.encode()) + _field(2, value.encode()))
-        for name, value in line.metadata.items()
-    )
-    return _field(1, stamp) + _field(2, line.text) + b"".join(pairs)
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | _BYTES]) + _varint(len(data)) + data
-
-
-def _number(number: int, value: int) -> bytes:
-    return bytes([number << 3 | _VARINT]) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    pairs = b"".join(logproto.pair(name, value) for name, value in line.metadata.items())
+    return logproto.entry(line.timestamp_ns, line.text, pairs)
 
 
 def _json(streams: Mapping[str, list[Line]], service: str) -> bytes:
