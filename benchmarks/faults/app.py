@@ -150,7 +150,8 @@ def _open_naive(plan: Plan) -> tuple[Log, Stats]:
 
 
 def _has_work(stats: dict[str, Any]) -> bool:
-    return bool(stats["queued"] or stats.get("wal_lines") or stats.get("is_away"))
+    waiting = ("queued", "in_hand", "wal_lines", "is_away")
+    return any(stats.get(name) for name in waiting)
 
 
 def _limit_files(size: int) -> None:
