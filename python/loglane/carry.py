@@ -27,6 +27,11 @@ def use_masker(masker: Masker) -> None:
     _masker = masker
 
 
+def current_masker() -> Masker:
+    """Return what hides secrets on the lines of this process."""
+    return _masker
+
+
 def carry(function: Callable[P, R]) -> Callable[P, R]:
     """Return the function tied to the context of now; what it binds is gone when it returns."""
     context = copy_context()

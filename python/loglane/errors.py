@@ -6,6 +6,9 @@
     ├── EnvironmentMissing   Docker, a binary or an extra that a command needs is not there
     ├── ServiceUnavailable   Loki or Grafana is down, too slow or answered 5xx
     ├── PushRejected         Loki refused entries for good; resending cannot help
+    ├── AuditError           an audit record could not be kept
+    │   ├── AuditOverflow    no room for it, neither in the queue nor in the outbox
+    │   └── SinkUnavailable  the database cannot be reached now; trying again later may help
     └── QueryError           a LogQL query was refused
         └── TooManyResults   an answer is larger than Loki gives or than fits the memory
 
@@ -91,3 +94,15 @@ class QueryError(LoglaneError):
 
 class TooManyResults(QueryError):
     """An answer has more entries or series than can be read; the message says what to narrow."""
+
+
+class AuditError(LoglaneError):
+    """An audit record could not be kept; the message says why."""
+
+
+class AuditOverflow(AuditError):
+    """There is no room for an audit record, neither in the queue nor in the outbox."""
+
+
+class SinkUnavailable(AuditError):
+    """The database of audit records cannot be reached now; trying again later may help."""

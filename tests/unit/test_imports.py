@@ -60,10 +60,15 @@ ALLOWED = {
         "records", "pipeline", "query",
     },
     "query": {"errors", "fields", "settings", "context"},
+    "event_id": set(),
+    "audit": {
+        "errors", "fields", "settings", "context", "trace", "carry", "masking", "values",
+        "event_id", "sinks", "logger", "pipeline",
+    },
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},
     "demo": {"errors", "fields", "resources", "query", "devserver"},
-    "cli": {"errors", "fields", "settings", "sinks", "query", "stack", "devserver", "demo"},
+    "cli": {"errors", "fields", "settings", "sinks", "query", "audit", "stack", "devserver", "demo"},
     "__main__": {"cli"},
     "": {"carry", "container", "context", "glog", "logger", "pipeline", "trace"},
 }  # fmt: skip

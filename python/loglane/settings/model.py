@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from loglane.fields import ERROR_LEVELS
+from loglane.settings.audit import Audit
 from loglane.settings.loki import LokiPush
 from loglane.settings.section import Section, wrong_key
 from loglane.settings.values import (
@@ -149,6 +150,7 @@ class Settings(Section):
         flow_control: What happens to repeated errors.
         sampling: The share of lines that is kept.
         loki: Direct push to Loki, for processes that no collector sees.
+        audit: The audit trail: records in a SQL database, beside the log lines.
     """
 
     mode: Mode = "auto"
@@ -165,6 +167,7 @@ class Settings(Section):
     flow_control: FlowControl = FlowControl()
     sampling: Sampling = Sampling()
     loki: LokiPush = LokiPush()
+    audit: Audit = Audit()
 
     @model_validator(mode="after")
     def _plain_is_local(self) -> Settings:

@@ -1,0 +1,1 @@
+"""An audit trail in a SQL database, beside the log lines."""

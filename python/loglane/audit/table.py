@@ -1,0 +1,90 @@
+"""The table of audit records, the same on every database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, to the microsecond; aware in Python, whatever the database keeps."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column's type: with a time zone where there is such a type."""
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what the database is given."""
+        if value is None:
+            return None
+        at = value.astimezone(timezone.utc)
+        return at if dialect.name == "postgresql" else at.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Return what the app is given."""
+        if value is None:
+            return None
+        return (
+            value.replace(tzinfo=timezone.utc)
+            if value.tzinfo is None
+            else value.astimezone(timezone.utc)
+        )
+
+
+# Only SQLite's own type counts up by itself there.
+_id = BigInteger().with_variant(Integer, "sqlite")
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column(
+        "id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    Column("event_id", String(36), nullable=False, unique=True),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("actor", String(255)),
+    Column("user_id", String(255)),
+    Column("action", String(128), nullable=False),
+    Column("resource", String(512)),
+    Column("status", String(7), nullable=False),
+    Column("error", Text),
+    Column("trace_id", String(128)),
+    Column("service", String(128)),
+    Column("env", String(64)),
+    Column("duration_ms", Double),
+    Column("extra", JSON, nullable=False),
+    Index("ix_audit_records_occurred_at", "occurred_at", "id"),
+    Index("ix_audit_records_actor", "actor", "occurred_at"),
+    Index("ix_audit_records_action", "action", "occurred_at"),
+    Index("ix_audit_records_resource", "resource", "occurred_at"),
+    Index("ix_audit_records_status", "status", "occurred_at"),
+    Index("ix_audit_records_trace_id", "trace_id"),
+    mysql_charset="utf8mb4",
+    mysql_engine="InnoDB",
+)
