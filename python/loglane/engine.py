@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from structlog import DropEvent
 
+from loglane.context import current_frame
 from loglane.entry import LEVEL_NUMBERS, Entry, ExcInfo, exc_info_of
+from loglane.errors import AuditError
 from loglane.fields import ERROR_LEVELS
 from loglane.flow import FlowControl
+from loglane.losses import lost_fields
+from loglane.marks import MARKS, add_identity, is_marked, take_mark
 from loglane.masking import Masker
 from loglane.outputs import LineWriter, Outputs
 from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 # Below the limit of a text in values.py, which keeps the head alone.
 _LONG = 50_000
 _REPORT_EVERY_S = 1.0
+_NO_AUDIT = "a marked line is not recorded: there is no audit trail, see logging.audit"
 Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any]]
 
 
@@ -52,6 +57,8 @@ class Engine:
         levels: dict[str, float] = {level: rate for level, rate in sampling.levels.items()}  # noqa: C416
         self.sampler = Sampler(sampling.rate, levels, sampling.loggers)
         self._next_report = 0.0
+        # Marked lines whose record was not kept, because there is no audit trail.
+        self.unrecorded = 0
         self._nested = threading.local()
         self.outputs = Outputs(settings, in_container, stdout, self.masker.text, self.tick)
         self.levels = self.outputs.levels
@@ -69,19 +76,28 @@ class Engine:
         return self.outputs.only_lines and not extras and not any(map(self.masker.hides, self.own))
 
     def emit(self, entry: Entry) -> bool:
-        """Take one log call to the sinks; never raises.
+        """Take one log call to the sinks.
 
         Returns:
             False when a sink could not write it, or a processor dropped it.
+
+        Raises:
+            AuditError: It is an audit record that cannot be kept; nothing else is raised.
         """
         try:
             lost = self.losses.total
-            written = not self._is_wanted(entry) or self._write(entry)
+            entry.marked = self._is_record(entry)
+            wanted = self._is_recorded(entry) if entry.marked else self._is_wanted(entry)
+            written = not wanted or self._write(entry)
             if time.monotonic() >= self._next_report:
                 self.report()
             return written and lost == self.losses.total
-        except Exception as error:  # noqa: BLE001 - a log call must never break the app
+        except AuditError:
+            raise
+        except Exception as error:
             self._give_up(entry, error)
+            if entry.marked and self.outputs.audit is not None:
+                raise AuditError(f"the record was not kept: {type(error).__name__}") from error
             return False
 
     def tick(self) -> None:
@@ -108,7 +124,7 @@ class Engine:
         new = self.losses.untold(everything=everything)
         if not new:
             return
-        fields = _lost_fields(new)
+        fields = lost_fields(new)
         file = self.outputs.file
         if file is not None and file.problem:
             fields["problem"] = file.problem
@@ -155,6 +171,23 @@ class Engine:
         except Exception:  # noqa: BLE001 - the next engine must come into force
             self.losses.fail()
 
+    def _is_record(self, entry: Entry) -> bool:
+        """Take the marks from an entry, and tell whether there were any."""
+        marked = take_mark(entry.fields) or entry.marked
+        if marked or is_marked(entry.bound, current_frame().fields):
+            add_identity(entry.fields)
+            return True
+        return False
+
+    def _is_recorded(self, entry: Entry) -> bool:
+        """Tell whether there is anything to do with a marked line; none of them is held back."""
+        if self.outputs.audit is not None:
+            return True
+        self.unrecorded += 1
+        if self.unrecorded == 1:
+            Context().run(self._write, Entry("warning", "loglane", _NO_AUDIT))
+        return LEVEL_NUMBERS[entry.level] >= self.threshold
+
     def _is_wanted(self, entry: Entry) -> bool:
         if LEVEL_NUMBERS[entry.level] < self.threshold:
             return False
@@ -179,10 +212,14 @@ class Engine:
             hides=self.masker.hides,
             wants_place=self.settings.caller,
         )
+        for name in MARKS:
+            record.pop(name, None)
         text = record.get("exception")
         if self.processors:
-            processed = self._process(entry, record)
+            processed = self._process(entry, dict(record))
             if processed is None:
+                # Whoever drops a line does not decide about the audit trail.
+                self._record(entry, self._finished(record))
                 return False
             record = processed
         # The console draws the exception anew, unless a processor has had a hand in it.
@@ -191,7 +228,7 @@ class Engine:
         elif isinstance(text, str) and len(text) > _LONG:
             # Masked before it is cut: half of a credential is not recognised.
             record["exception"] = _middle_cut(self.masker.text(text))
-        self._deliver(entry.level, record, exc_info)
+        self._deliver(entry, record, exc_info)
         return True
 
     def _process(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any] | None:
@@ -218,30 +255,35 @@ class Engine:
         first = {name: event.pop(name) for name in OWN[:2] if name in event}
         return {**first, "message": event.pop("event", ""), **event}
 
-    def _deliver(self, level: str, fields: dict[str, Any], exc_info: ExcInfo | None = None) -> None:
+    def _deliver(
+        self, entry: Entry, fields: dict[str, Any], exc_info: ExcInfo | None = None
+    ) -> None:
+        record = self._finished(fields)
+        try:
+            self._record(entry, record)
+        finally:
+            self.outputs.write(entry.level, record, exc_info)
+
+    def _finished(self, fields: dict[str, Any]) -> dict[str, Any]:
         record = self.sanitizer.record(fields)
         if not isinstance(record["message"], str):
             record["message"] = orjson.dumps(record["message"]).decode()
-        self.outputs.write(level, record, exc_info)
+        return record
+
+    def _record(self, entry: Entry, record: dict[str, Any]) -> None:
+        # Not cut, as a line is that is too long.
+        if entry.marked and self.outputs.audit is not None:
+            self.outputs.record(orjson.dumps(record))
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
         """Write what can be said of a call that failed on its way."""
         self.losses.fail()
         try:
             record = begin_record(entry, entry.event, self.static)
-            self._deliver(entry.level, {**record, "logging_error": type(error).__name__})
+            record["logging_error"] = type(error).__name__
+            self.outputs.write(entry.level, self._finished(record))
         except Exception:  # noqa: BLE001, S110 - it is counted, and there is no other way to tell
             pass
-
-
-def _lost_fields(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Sum up by sinks, for dashboards; beside it the reasons of those that tell them."""
-    lost: dict[str, int] = {}
-    for name, count in counts.items():
-        sink = name.partition(".")[0]
-        lost[sink] = lost.get(sink, 0) + count
-    reasons = {name: count for name, count in counts.items() if name not in lost}
-    return {"lost": lost, "reasons": reasons} if reasons else {"lost": lost}
 
 
 def _middle_cut(text: str) -> str:

@@ -29,9 +29,12 @@ class Entry:
         bound: Fields bound to the logger.
         time_ns: When it happened, Unix time; None for now.
         place: Module and line of the call; None to look for them when they are wanted.
+        marked: Whether the line is an audit record, whose mark is taken from the fields already.
     """
 
-    __slots__ = ("args", "bound", "event", "fields", "level", "logger", "place", "time_ns")
+    __slots__ = (
+        "args", "bound", "event", "fields", "level", "logger", "marked", "place", "time_ns",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Entry:
         self.bound = {} if bound is None else bound
         self.time_ns = time_ns
         self.place = place
+        self.marked = False
 
 
 def level_of(number: int) -> str:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import time
 
-_VERSION_AND_VARIANT = (7 << 76) | (0b10 << 62)
-_RANDOM = ~((0xF << 76) | (0b11 << 62))
-_80_BITS = (1 << 80) - 1
+# The digit with the variant's two bits, 10, before two random ones.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def new_event_id() -> str:
     """Return a new id: 36 characters, lower case."""
-    low = int.from_bytes(os.urandom(10), "big") & _RANDOM | _VERSION_AND_VARIANT
-    text = f"{(time.time_ns() // 1_000_000) << 80 | low & _80_BITS:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    at = f"{time.time_ns() // 1_000_000:012x}"
+    low = os.urandom(10).hex()
+    return f"{at[:8]}-{at[8:]}-7{low[:3]}-{_VARIANT[low[3]]}{low[4:7]}-{low[7:19]}"

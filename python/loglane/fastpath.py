@@ -12,13 +12,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from loglane.context import Frame, current_frame
 from loglane.entry import Entry, format_message
 from loglane.fields import ERROR_LEVELS
+from loglane.generation import Generation, Named
+from loglane.marks import MARKING, MARKS, add_identity, take_mark
 from loglane.trace import active_span
 
 if TYPE_CHECKING:
@@ -41,13 +43,6 @@ _MAX_NAME = 64
 _MAX_LINE = 60_000
 
 
-class Named(Protocol):
-    """A logger, as far as this module has to do with it."""
-
-    name: str
-    frame: Frame
-
-
 class Parts:
     """What the methods of one engine share: the ready-made pieces of lines."""
 
@@ -60,7 +55,7 @@ class Parts:
         self.moment: tuple[int, bytes] = (0, b"")
         self._second: tuple[int, str] = (0, "")
         self._suspicious = engine.masker.suspicious
-        self._kept_out = engine.own | _SPECIAL
+        self._kept_out = engine.own | _SPECIAL | MARKING
 
     def of_context(self, frame: Frame) -> bytes | None:
         """Render the fields of a frame, a comma behind each; None when they are not plain."""
@@ -164,6 +159,8 @@ class Parts:
         hides = self.engine.masker.hides
         if not all(_keeps_its_form(name) and not hides(name) for name in fields):
             return None
+        if not MARKS.isdisjoint(fields):
+            return None
         try:
             rendered = orjson.dumps(fields, option=_PLAIN)[1:-1]
         except TypeError:
@@ -171,43 +168,36 @@ class Parts:
         return None if self.needs_a_look(rendered, len(fields)) else rendered + b","
 
 
-class Generation:
-    """What `configure` and `set_level` put in place together; stale when the next one is there."""
-
-    __slots__ = ("stale",)
-
-    def __init__(self) -> None:
-        self.stale = False
-
-
-def make_nothing(generation: Generation, again: Callable[..., None]) -> Callable[..., None]:
-    """Return the method of `Logger` for a level that is off.
+def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
+    parts: Parts,
+    level: str,
+    generation: Generation,
+    again: Callable[..., None],
+    marked: bool = False,
+) -> Callable[..., None]:
+    """Return the method of `Logger` for one level.
 
     Args:
+        parts: What the methods of one engine share.
+        level: The level.
         generation: What the method belongs to.
         again: Calls the method that is in force now.
+        marked: Whether its lines are audit records; they have their ids already.
     """
-
-    def method(self: Named, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        if generation.stale:
-            again(self, event, *args, **fields)
-
-    return method
-
-
-def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
-    parts: Parts, level: str, generation: Generation, again: Callable[..., None]
-) -> Callable[..., None]:
-    """Return the method of `Logger` for one level; the arguments are those of `make_nothing`."""
     engine = parts.engine
+    take_marked = None
+    if not marked and engine.outputs.audit is not None:
+        take_marked = make_method(parts, level, generation, again, marked=True)
     # A text that is too long is cut by the longest way.
     write, limit = engine.outputs.writer(level), min(engine.settings.max_line_bytes, _MAX_LINE)
+    if marked:
+        write = engine.outputs.recorder(write)
     free, modules, digits, needs_a_look = parts.free, sys.modules, _DIGITS, parts.needs_a_look
     dumps, time_ns, join = orjson.dumps, time.time_ns, b"".join
     middle = f'Z","level":"{level}","message":'.encode()
     messages: dict[str, bytes] = {}
 
-    def method(self: Named, event: Any = "", /, *args: Any, **fields: Any) -> None:
+    def method(self: Named, event: Any = "", /, *args: Any, **fields: Any) -> None:  # noqa: C901
         if generation.stale:
             again(self, event, *args, **fields)
             return
@@ -244,14 +234,20 @@ def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
                         line = line[:-3] + b"}\n"
         except Exception:  # noqa: BLE001, S110 - whatever it was, the longer ways know it
             pass
+        if line is None and take_marked and not MARKING.isdisjoint(fields) and take_mark(fields):
+            add_identity(fields)
+            take_marked(self, event, *args, **fields)
+            return
         try:
             if line is None:
                 line = parts.build(middle, self, event, args, fields)
         except Exception:  # noqa: BLE001, S110 - and the longest way knows everything
             pass
         if line is None or len(line) > limit:
-            engine.emit(Entry(level, self.name, event, args, fields, self.frame.fields))
-        elif level not in ERROR_LEVELS or _admitted(engine, self.name, level, event):
+            entry = Entry(level, self.name, event, args, fields, self.frame.fields)
+            entry.marked = marked
+            engine.emit(entry)
+        elif marked or level not in ERROR_LEVELS or _admitted(engine, self.name, level, event):
             write(line)
 
     return method

@@ -9,7 +9,9 @@ from typing import Any
 from loglane.context import Frame
 from loglane.engine import Engine
 from loglane.entry import LEVEL_NUMBERS, Entry, level_of
-from loglane.fastpath import Generation, Parts, make_method, make_nothing
+from loglane.fastpath import Parts, make_method
+from loglane.generation import Generation, make_nothing
+from loglane.marks import names_audit, recording_later
 
 _ALIASES = {"warning": ("warn",), "critical": ("fatal",), "info": ("msg",)}
 
@@ -18,8 +20,9 @@ class Logger:
     """Writes lines; each `bind` returns a new logger with more fields.
 
     Every method takes a message, values for its `%` places if it has any, and fields by name.
-    None of them raises. The methods belong to the class and change when the level does, so that a
-    level that is off costs no more than a call that returns, on loggers made long before too.
+    None of them raises, but for AuditError when an audit record cannot be kept. The methods belong
+    to the class and change when the level does, so that a level that is off costs no more than a
+    call that returns, on loggers made long before too.
     """
 
     __slots__ = ("frame", "name")
@@ -92,7 +95,9 @@ class Logger:
         self.error(event, *args, **fields)
 
     def log(self, level: int | str, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Write a line of a level given by its number or name."""
+        """Write a line of a level given by its number or name; AUDIT is info, and marked."""
+        if names_audit(level):
+            fields["persist_db"] = True
         getattr(self, _level_name(level))(event, *args, **fields)
 
     def is_enabled_for(self, level: int) -> bool:
@@ -104,33 +109,35 @@ class Logger:
         return _engine().threshold
 
     async def adebug(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Do what `debug` does."""
-        self.debug(event, *args, **fields)
+        """Do what `debug` does; wait for an audit record without blocking the event loop."""
+        await _call(self.debug, event, args, fields)
 
     async def ainfo(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Do what `info` does."""
-        self.info(event, *args, **fields)
+        """Do what `info` does; wait for an audit record without blocking the event loop."""
+        await _call(self.info, event, args, fields)
 
     async def awarning(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Do what `warning` does."""
-        self.warning(event, *args, **fields)
+        """Do what `warning` does; wait for an audit record without blocking the event loop."""
+        await _call(self.warning, event, args, fields)
 
     async def aerror(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Do what `error` does."""
-        self.error(event, *args, **fields)
+        """Do what `error` does; wait for an audit record without blocking the event loop."""
+        await _call(self.error, event, args, fields)
 
     async def acritical(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Do what `critical` does."""
-        self.critical(event, *args, **fields)
+        """Do what `critical` does; wait for an audit record without blocking the event loop."""
+        await _call(self.critical, event, args, fields)
 
     async def aexception(self, event: Any = "", /, *args: Any, **fields: Any) -> None:
         """Do what `exception` does."""
         fields.setdefault("exc_info", sys.exc_info())
-        self.error(event, *args, **fields)
+        await _call(self.error, event, args, fields)
 
     async def alog(self, level: int | str, event: Any = "", /, *args: Any, **fields: Any) -> None:
-        """Do what `log` does."""
-        self.log(level, event, *args, **fields)
+        """Do what `log` does; wait for an audit record without blocking the event loop."""
+        if names_audit(level):
+            fields["persist_db"] = True
+        await _call(getattr(self, _level_name(level)), event, args, fields)
 
 
 _PLAIN_METHODS = {level: Logger.__dict__[level] for level in LEVEL_NUMBERS}
@@ -165,7 +172,7 @@ def refresh() -> None:
         method = _PLAIN_METHODS[level]
         again = _again(level)
         if engine is not None and number < engine.threshold:
-            method = make_nothing(generation, again)
+            method = make_nothing(generation, again, level, engine)
         elif parts is not None:
             method = make_method(parts, level, generation, again)
         for name in (level, *_ALIASES.get(level, ())):
@@ -205,6 +212,21 @@ def emit(entry: Entry) -> bool:
         _complain(error)
         return False
     return engine.emit(entry)
+
+
+async def _call(
+    method: Callable[..., None], event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+) -> None:
+    """Call a method of a logger, and wait here for what the call would have waited for."""
+    if _active is None or _active.outputs.audit is None:
+        method(event, *args, **fields)
+        return
+    with recording_later() as futures:
+        method(event, *args, **fields)
+    if futures:
+        import asyncio
+    for future in futures:
+        await asyncio.wrap_future(future)
 
 
 def _complain(error: Exception) -> None:

@@ -78,3 +78,20 @@ class Losses:
             sink.dropped = counts[name]
         # The report has reached the sinks of the background.
         self._told.update({name: counts[name] for name in self._background() if name in counts})
+
+
+def lost_fields(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return the fields of the line about lost lines.
+
+    Args:
+        counts: By name of a sink, or by its name, a dot and a reason.
+
+    Returns:
+        `lost`, summed up by sinks for dashboards, and `reasons` where sinks tell them.
+    """
+    lost: dict[str, int] = {}
+    for name, count in counts.items():
+        sink = name.partition(".")[0]
+        lost[sink] = lost.get(sink, 0) + count
+    reasons = {name: count for name, count in counts.items() if name not in lost}
+    return {"lost": lost, "reasons": reasons} if reasons else {"lost": lost}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loglane.entry import LEVEL_NUMBERS, ExcInfo
+from loglane.errors import AuditError
 from loglane.fields import LEVELS
 from loglane.losses import Losses
+from loglane.marks import futures_of_thread
 from loglane.rendering import render
 from loglane.sinks.stdout import StdoutSink
 
@@ -33,12 +37,42 @@ class LineWriter(Protocol):
         """Wait for nobody any more, because a signal ends the process."""
 
 
+class Recorder(Protocol):
+    """Where marked lines go; `AuditIntake`, unless a test puts a list in its place."""
+
+    def record(self, line: bytes) -> None:
+        """Take a record; returns when it is acknowledged.
+
+        Raises:
+            AuditError: It cannot be kept.
+        """
+
+    def record_later(self, line: bytes) -> Future[None] | None:
+        """Take a record and wait for nothing; None when it is acknowledged already."""
+
+    def start_child(self) -> None:
+        """Begin anew after a fork."""
+
+    def hurry(self) -> None:
+        """Keep what waits, because a signal ends the process."""
+
+    def end(self) -> None:
+        """Keep what waits, because the interpreter is ending."""
+
+    def close(self) -> None:
+        """Keep what waits, because nothing will be recorded any more."""
+
+    def losses(self) -> dict[str, int]:
+        """Return how many records were lost, by reason."""
+
+
 class Outputs:
     """The sinks that the settings ask for.
 
     Attributes:
         levels: The number of the lowest level that each takes; `console` is stdout too.
         losses: What they could not write.
+        audit: Takes marked lines; None when there is no audit trail.
     """
 
     def __init__(
@@ -65,13 +99,19 @@ class Outputs:
         self.console: ConsoleSink | None = None
         self.file: FileSink | None = None
         self.loki: LokiSink | None = None
+        self.audit: Recorder | None = None
+        self._keeps_audit = False
+        if settings.audit.enabled:
+            from loglane.sinks.audit import intake_of
+
+            self.audit = intake_of(settings.audit)
         if stdout is None:
             self._open(settings, in_container, on_losses)
         sinks = {"stdout": self.stdout, "console": self.console, "file": self.file}
         self._sinks: dict[str, Any] = {
             name: sink for name, sink in sinks.items() if sink is not None
         }
-        self.losses = Losses(self._sinks, self._lost_pushing, self._can_push)
+        self.losses = Losses(self._sinks, self._lost_in_background, self._can_push)
 
     def _open(self, settings: Settings, in_container: bool, on_losses: Callable[[], None]) -> None:
         if settings.line_format("container" if in_container else "local") == "json":
@@ -120,6 +160,39 @@ class Outputs:
 
         return write_both
 
+    def recorder(self, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Return what takes a marked line, with its newline, to the audit trail and to `write`."""
+        record = self.record
+
+        def record_and_write(line: bytes) -> None:
+            try:
+                record(line[:-1])
+            finally:
+                write(line)
+
+        return record_and_write
+
+    def record(self, line: bytes) -> None:
+        """Take a marked line, complete and without its newline, to the audit trail.
+
+        Raises:
+            AuditError: It cannot be kept.
+        """
+        if self.audit is None:
+            return
+        futures = futures_of_thread()
+        try:
+            if futures is None:
+                self.audit.record(line)
+                return
+            future = self.audit.record_later(line)
+        except AuditError:
+            raise
+        except Exception as error:
+            raise AuditError(f"the record was not kept: {type(error).__name__}: {error}") from error
+        if future is not None:
+            futures.append(future)
+
     def write(self, level: str, record: Mapping[str, Any], exc_info: ExcInfo | None = None) -> None:
         """Write a finished record, masked and made of plain values, to all that take its level."""
         number = LEVEL_NUMBERS[level]
@@ -143,6 +216,8 @@ class Outputs:
             sink.start_child()
         if self.loki is not None:
             self.loki.start_child()
+        if self.audit is not None:
+            self.audit.start_child()
         self.losses.tell(self.losses.counts())
 
     def hurry(self) -> None:
@@ -151,6 +226,8 @@ class Outputs:
             sink.hurry()
         if self.loki is not None:
             self.loki.hurry()
+        if self.audit is not None:
+            self.audit.hurry()
 
     def flush(self, hurry: bool = False) -> None:
         """Write what waits, and wait for what is on its way.
@@ -165,24 +242,36 @@ class Outputs:
 
     def end(self) -> None:
         """Wait for what is on its way, because the interpreter is ending."""
-        if self.loki is not None:
-            self.loki.end()
+        try:
+            # First what logs while it ends.
+            if self.audit is not None:
+                self.audit.end()
+        finally:
+            if self.loki is not None:
+                self.loki.end()
+
+    def hand_over(self, following: Outputs) -> None:
+        """Leave the audit trail open when the outputs that follow use it too."""
+        self._keeps_audit = following.audit is self.audit
 
     def close(self) -> None:
         """Wait for what is on its way, end what goes on in the background, and close the file."""
-        try:
-            if self.loki is not None:
-                self.loki.close()
-        finally:
-            if self.file is not None:
-                self.file.close()
+        with ExitStack() as closing:
+            for sink in (self.file, self.loki, None if self._keeps_audit else self.audit):
+                if sink is not None:
+                    closing.callback(sink.close)
 
     def _can_push(self) -> bool:
         return self.loki is None or not self.loki.is_away
 
-    def _lost_pushing(self) -> dict[str, int]:
-        lost = self.loki.losses() if self.loki is not None else {}
-        return {f"loki.{reason}": count for reason, count in lost.items()}
+    def _lost_in_background(self) -> dict[str, int]:
+        sinks = {"loki": self.loki, "audit": self.audit}
+        return {
+            f"{name}.{reason}": count
+            for name, sink in sinks.items()
+            if sink is not None
+            for reason, count in sink.losses().items()
+        }
 
 
 def _write_nowhere(_line: bytes) -> None:

@@ -139,6 +139,8 @@ def _detach(following: Engine | None = None) -> Engine | None:
     with _lock:
         before = logger.active_engine()
         logger.use_engine(following)
+        if before is not None and following is not None:
+            before.outputs.hand_over(following.outputs)
         if before is not None:
             bridge.uninstall()
             lifecycle.uninstall()
@@ -196,12 +198,14 @@ def get_lost_counts() -> dict[str, int]:
     """Return how many lines were not written, by reason.
 
     Returns:
-        Counts by the name of a sink, `failed`, `sampled.<level>`, and `loki.<reason>` for lines
-        that were to be pushed (see `loki_sink_stats`).
+        Counts by the name of a sink, `failed`, `sampled.<level>`, `loki.<reason>` for lines that
+        were to be pushed (see `loki_sink_stats`), and `audit.<reason>` for audit records;
+        `audit.off` counts marked lines that are no records, because there is no audit trail.
     """
     engine = _ensure_engine()
-    sampled = {f"sampled.{level}": count for level, count in engine.sampler.dropped.items()}
-    return {**engine.losses.counts(), **sampled}
+    counts = engine.losses.counts()
+    counts |= {f"sampled.{level}": count for level, count in engine.sampler.dropped.items()}
+    return {**counts, "audit.off": engine.unrecorded} if engine.unrecorded else counts
 
 
 def loki_sink_stats() -> dict[str, Any]:

@@ -14,7 +14,8 @@ import loglane
 from loglane import logger
 from loglane.engine import Engine
 from loglane.entry import Entry
-from loglane.fastpath import Generation, Parts, make_method
+from loglane.fastpath import Parts, make_method
+from loglane.generation import Generation
 from loglane.settings import load_settings
 from loglane.testing import LogCapture
 

@@ -34,13 +34,15 @@ ALLOWED = {
     "exceptions": set(),
     "record": {"context", "trace", "flow", "entry", "exceptions"},
     "losses": set(),
-    "outputs": {"fields", "settings", "entry", "rendering", "sinks", "losses"},
+    "outputs": {
+        "errors", "fields", "settings", "entry", "rendering", "sinks", "losses", "marks",
+    },
     "engine": {
         "fields", "settings", "context", "trace", "masking", "values", "flow", "sampling", "entry",
-        "record", "outputs",
+        "record", "outputs", "errors", "losses", "marks",
     },
-    "fastpath": {"fields", "context", "trace", "entry", "engine"},
-    "logger": {"fields", "context", "entry", "engine", "fastpath"},
+    "fastpath": {"fields", "context", "trace", "entry", "engine", "generation", "marks"},
+    "logger": {"fields", "context", "entry", "engine", "fastpath", "generation", "marks"},
     "records": {"entry", "logger"},
     "hooks": {"entry", "logger", "scalars"},
     "bridge": {"hooks", "records"},
@@ -61,6 +63,9 @@ ALLOWED = {
     },
     "query": {"errors", "fields", "settings", "context"},
     "event_id": set(),
+    "marks": {"event_id"},
+    # The engine as a type only.
+    "generation": {"context", "entry", "marks", "engine"},
     "audit": {
         "errors", "fields", "settings", "context", "trace", "carry", "masking", "values",
         "event_id", "sinks", "logger", "pipeline",
@@ -68,7 +73,9 @@ ALLOWED = {
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},
     "demo": {"errors", "fields", "resources", "query", "devserver"},
-    "cli": {"errors", "fields", "settings", "sinks", "query", "audit", "stack", "devserver", "demo"},
+    "cli": {
+        "errors", "fields", "settings", "sinks", "query", "audit", "stack", "devserver", "demo",
+    },
     "__main__": {"cli"},
     "": {"carry", "container", "context", "glog", "logger", "pipeline", "trace"},
 }  # fmt: skip
