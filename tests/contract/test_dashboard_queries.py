@@ -19,6 +19,8 @@ _VARIABLES = {
     "${search:regex}": "boom",
     "$__interval": "1m",
     "$__range": "1h",
+    "${trace_id:regex}": "",
+    "$trace_id": "",
     "$service": ".+",
     "$level": "info|error",
     "$label": "level",

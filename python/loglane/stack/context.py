@@ -12,13 +12,14 @@ from loglane.stack.gateway import gateway_context
 from loglane.stack.layout import RENDERED, SECRETS
 from loglane.stack.lifecycle import storage_context
 from loglane.stack.metrics import metrics_context
-from loglane.stack.secrets import secrets_context
+from loglane.stack.secrets import AUDIT_READER, AUDIT_WRITER, secrets_context
 from loglane.stack.spec import StackSpec
+from loglane.stack.spec.audit import WRITER
 
 # What each component listens on inside its container.
 _CONTAINER_PORTS = {
     "loki": 3100, "grafana": 3000, "promtail": 9080, "alloy": 12345, "prometheus": 9090,
-    "gateway": 8443,
+    "gateway": 8443, "mariadb": 3306,
 }  # fmt: skip
 
 
@@ -35,6 +36,7 @@ def template_context(spec: StackSpec) -> dict[str, Any]:
             for name, (address, port) in spec.published.items()
         },
         "mounts": _mounts(),
+        "bundled_database": _bundled_database(spec),
         "home_dashboard": _home_dashboard(spec),
         "trace_link": {
             # As it stands in a JSON line, and as the dashboards write it.
@@ -63,6 +65,19 @@ def _mounts() -> dict[str, str]:
         "provisioning": f"./{RENDERED}/grafana/provisioning:/etc/grafana/provisioning:ro",
         "dashboards": f"./{RENDERED}/grafana/dashboards:/etc/grafana/dashboards:ro",
         "secrets": f"./{SECRETS}:/host",
+    }
+
+
+def _bundled_database(spec: StackSpec) -> dict[str, str] | None:
+    bundled = spec.audit.bundled
+    if bundled is None:
+        return None
+    return {
+        "database": bundled.database,
+        "writer": WRITER,
+        "writer_secret": AUDIT_WRITER,
+        "reader": bundled.user,
+        "reader_secret": AUDIT_READER,
     }
 
 

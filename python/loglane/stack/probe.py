@@ -109,6 +109,8 @@ def has_provisioned(spec: StackSpec, password_file: Path) -> bool:
         ) from error
     uid = spec.grafana.datasources.loki.uid
     uids = [uid, *(tenant_uid(uid, name) for name in spec.tenant_names if spec.tenants)]
+    if spec.audit.database is not None:
+        uids.append(spec.grafana.datasources.audit.uid)
     wanted = [f"/api/datasources/uid/{found}" for found in uids]
     wanted += [f"/api/dashboards/uid/loglane-{name}" for name in spec.dashboards]
     statuses = [_status(grafana_url(spec) + path, login) for path in wanted]
@@ -119,6 +121,27 @@ def has_provisioned(spec: StackSpec, password_file: Path) -> bool:
             f"--env {spec.env}` makes a new one and tells Grafana"
         )
     return all(status == 200 for status in statuses)
+
+
+def datasource_health(spec: StackSpec, uid: str, password_file: Path) -> tuple[bool, str]:
+    """Ask Grafana whether it reaches what a datasource names.
+
+    Returns:
+        Whether it does, and what it says (https://grafana.com/docs/grafana/latest/developers/
+        http_api/data_source/#check-data-source-health).
+
+    Raises:
+        ServiceUnavailable: Grafana does not answer.
+        OSError: The password's file cannot be read.
+    """
+    login = (spec.grafana.admin_user, password_file.read_text().strip())
+    try:
+        url = f"{grafana_url(spec)}/api/datasources/uid/{uid}/health"
+        answer = _send("GET", url, auth=login)
+        said = str(answer.json().get("message", ""))
+    except (httpx2.HTTPError, ValueError) as error:
+        raise ServiceUnavailable(f"Grafana does not answer: {error}") from error
+    return answer.status_code == 200, said
 
 
 def _status(url: str, login: tuple[str, str]) -> int:

@@ -95,7 +95,10 @@ def set_admin_password(project: Project, folder: SecretFolder, password: str) ->
 def hand_over(project: Project, secrets: Iterable[Secret]) -> set[str]:
     """Give the containers that run what they read; return the names of all that run."""
     running = _running(project)
-    readers = {_reader(secret) for secret in secrets if secret.name != ADMIN_PASSWORD} & running
+    found = {
+        reader for secret in secrets if secret.name != ADMIN_PASSWORD for reader in _readers(secret)
+    }
+    readers = found & running
     if readers:
         # The container that hands secrets over runs again, then those who read them start anew.
         services = ["secrets", *sorted(readers)]
@@ -108,17 +111,20 @@ def _applied(project: Project, secrets: Sequence[Secret]) -> list[Change]:
     return [Change(secret, _follow_up(project, secret, running)) for secret in secrets]
 
 
-def _reader(secret: Secret) -> str:
-    """Name the service that must start anew; what no container reads is the gateway's."""
-    return secret.consumer or "gateway"
+def _readers(secret: Secret) -> tuple[str, ...]:
+    """Name the services that must start anew; what no container reads is the gateway's."""
+    return secret.consumers or ("gateway",)
 
 
 def _follow_up(project: Project, secret: Secret, running: set[str]) -> str:
-    reader = _reader(secret)
+    readers = _readers(secret)
     if secret.name == ADMIN_PASSWORD:
         # Grafana has its password in its database, so it need not start anew.
-        return "Grafana took it" if reader in running else "Grafana takes it at its first start"
-    done = f"{reader} {'was started anew' if reader in running else 'takes it when it starts'}"
+        return "Grafana took it" if "grafana" in running else "Grafana takes it at its first start"
+    done = "; ".join(
+        f"{reader} {'was started anew' if reader in running else 'takes it when it starts'}"
+        for reader in readers
+    )
     if secret.name == CA:
         return f"{done}; give {project.secrets / secret.files[0]} to every client"
     if secret.kind == "password" and secret.origin == "generated":

@@ -73,7 +73,7 @@ def up(project: Project, reporter: Reporter, timeout_s: float = 180.0) -> Runnin
         ),
         *(
             (f"{service} is healthy", partial(_is_healthy, client, project, service))
-            for service in (spec.collector, "gateway")
+            for service in (spec.collector, "gateway", "mariadb")
             if service in spec.components
         ),
     ]

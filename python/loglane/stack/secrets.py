@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from loglane.stack.spec import StackSpec
+from loglane.stack.spec.audit import WRITER
 
 ADMIN_PASSWORD = "grafana_admin_password"  # noqa: S105 - the name of a file
 CA, CERTIFICATE = "gateway_ca", "gateway_tls"
+AUDIT_READER, AUDIT_WRITER = "audit_reader_password", "audit_writer_password"
 
-Consumer = Literal["grafana", "loki", "gateway"]
+Consumer = Literal["grafana", "loki", "gateway", "mariadb"]
 # User and group of each in its image.
-_OWNERS: dict[Consumer, str] = {"grafana": "472:0", "loki": "10001:10001", "gateway": "101:101"}
+_OWNERS: dict[Consumer, str] = {
+    "grafana": "472:0", "loki": "10001:10001", "gateway": "101:101", "mariadb": "999:999",
+}  # fmt: skip
 _IN_CONTAINER = "/run/secrets"
 
 
@@ -30,7 +34,7 @@ class Secret:
         kind: What it must look like.
         origin: `generated` by `loglane secrets init`, `given` by whoever runs the stack, or
             `derived` from others.
-        consumer: The container that gets a copy, or None when no container does.
+        consumers: The containers that get a copy.
         files: Its files in the folder; the first one is what people look at.
     """
 
@@ -38,13 +42,13 @@ class Secret:
     purpose: str
     kind: Literal["password", "url", "aws", "users", "ca", "certificate"]
     origin: Literal["generated", "given", "derived"]
-    consumer: Consumer | None
+    consumers: tuple[Consumer, ...]
     files: tuple[str, ...]
 
 
 def required(spec: StackSpec) -> tuple[Secret, ...]:
     """List the secrets that a stack needs; what is derived comes after what it derives from."""
-    return (*_grafana(spec), *_loki(spec), *_gateway(spec))
+    return (*_grafana(spec), *_audit(spec), *_loki(spec), *_gateway(spec))
 
 
 def users_who(spec: StackSpec, right: Literal["push", "query"]) -> tuple[str, ...]:
@@ -59,54 +63,64 @@ def password_of(user: str) -> str:
 
 
 def _grafana(spec: StackSpec) -> Iterator[Secret]:
-    yield _password(ADMIN_PASSWORD, f"Grafana's user {spec.grafana.admin_user}", "grafana")
+    yield _password(ADMIN_PASSWORD, f"Grafana's user {spec.grafana.admin_user}", ("grafana",))
     points = spec.alerts.contact_points if spec.alerts.enabled else {}
     for name in dict.fromkeys(point.url_secret for point in points.values()):
         if name is not None:
             yield Secret(
-                name, "address that alerts are sent to", "url", "given", "grafana", (name,)
+                name, "address that alerts are sent to", "url", "given", ("grafana",), (name,)
             )
     if spec.grafana.smtp is not None and spec.grafana.smtp.user is not None:
         purpose = f"{spec.grafana.smtp.user} on the mail server {spec.grafana.smtp.address}"
-        yield _password("grafana_smtp_password", purpose, "grafana", "given")
-    sql = spec.grafana.datasources.sql
-    if sql is not None:
-        purpose = f"{sql.user} of the database {sql.database} on {sql.address}"
-        yield _password("grafana_sql_password", purpose, "grafana", "given")
+        yield _password("grafana_smtp_password", purpose, ("grafana",), "given")
+
+
+def _audit(spec: StackSpec) -> Iterator[Secret]:
+    database = spec.audit.database
+    if database is None:
+        return
+    where = f"of the database {database.database} on {database.reached_at}"
+    reader = f"{database.user} {where}"
+    if not database.bundled:
+        yield _password(AUDIT_READER, reader, ("grafana",), "given")
+        return
+    # The database gives its users these passwords, and Grafana says the one that it has.
+    yield _password(AUDIT_READER, reader, ("grafana", "mariadb"))
+    yield _password(AUDIT_WRITER, f"{WRITER} {where}", ("mariadb",))
 
 
 def _loki(spec: StackSpec) -> Iterator[Secret]:
     if spec.storage.type == "s3":
         name, purpose = "s3_credentials", f"keys of the bucket {spec.storage.bucket}"
-        yield Secret(name, purpose, "aws", "given", "loki", (name,))
+        yield Secret(name, purpose, "aws", "given", ("loki",), (name,))
 
 
 def _gateway(spec: StackSpec) -> Iterator[Secret]:
     if spec.gateway is None:
         return
     for user in spec.gateway.users:
-        yield _password(password_of(user.name), f"the gateway's user {user.name}", None)
+        yield _password(password_of(user.name), f"the gateway's user {user.name}", ())
     if spec.gateway.users:
         files = ("gateway_push_users", "gateway_query_users")
         purpose = "hashes of the users' passwords"
-        yield Secret("gateway_users", purpose, "users", "derived", "gateway", files)
+        yield Secret("gateway_users", purpose, "users", "derived", ("gateway",), files)
     if spec.gateway.tls.mode == "generated":
         files = (f"{CA}.pem", f"{CA}.key")
-        yield Secret(CA, "authority that clients trust", "ca", "generated", None, files)
+        yield Secret(CA, "authority that clients trust", "ca", "generated", (), files)
         names = ", ".join(spec.gateway.tls.names)
         files = (f"{CERTIFICATE}.pem", f"{CERTIFICATE}.key")
         yield Secret(
-            CERTIFICATE, f"certificate for {names}", "certificate", "generated", "gateway", files
+            CERTIFICATE, f"certificate for {names}", "certificate", "generated", ("gateway",), files
         )
 
 
 def _password(
     name: str,
     user: str,
-    consumer: Consumer | None,
+    consumers: tuple[Consumer, ...],
     origin: Literal["generated", "given"] = "generated",
 ) -> Secret:
-    return Secret(name, f"password of {user}", "password", origin, consumer, (name,))
+    return Secret(name, f"password of {user}", "password", origin, consumers, (name,))
 
 
 def secrets_context(spec: StackSpec) -> dict[str, Any]:
@@ -135,7 +149,7 @@ def secrets_context(spec: StackSpec) -> dict[str, Any]:
 
 def _files_of(spec: StackSpec, consumer: Consumer) -> list[str]:
     found = [
-        file for secret in required(spec) if secret.consumer == consumer for file in secret.files
+        file for secret in required(spec) if consumer in secret.consumers for file in secret.files
     ]
     return [*found, *_own_certificate(spec)] if consumer == "gateway" else found
 

@@ -12,15 +12,20 @@ from loglane.stack.dashboards import dashboard_context
 from loglane.stack.render import render
 from loglane.stack.spec import DASHBOARDS, StackSpec
 
-SQL = {"type": "mysql", "address": "db:3306", "database": "shop", "user": "grafana"}
+AUDIT = {"database": {"type": "mysql", "address": "db:3306"}}
 SPECS = {
     "plain": {},
     "metrics": {"metrics": True},
     "metrics, alloy": {"metrics": True, "collector": "alloy"},
     "tenants": {"tenants": {"team-a": {"services": ("shop",)}}},
-    "sql": {"grafana": {"datasources": {"sql": SQL}}},
-    "postgresql": {"grafana": {"datasources": {"sql": {**SQL, "type": "postgresql"}}}},
-    "few labels": {"labels": ("service", "env", "level"), "structured_metadata": ("trace_id",)},
+    "audit": {"audit": AUDIT},
+    "bundled": {"audit": {"database": {"bundled": True}}},
+    "postgresql": {"audit": {"database": {"type": "postgresql", "address": "db:5432"}}},
+    "few labels": {
+        "labels": ("service", "env", "level"),
+        "structured_metadata": ("request_id",),
+        "audit": AUDIT,
+    },
     "no budget": {"disk_budget": None},
 }
 
@@ -59,15 +64,15 @@ def walk(value, key):
 
 def test_dashboards_of_the_spec_are_all_rendered(root):
     """Each name of the spec is a template, and its uid is made of it."""
-    found = dashboards(root, grafana={"datasources": {"sql": SQL}})
+    found = dashboards(root, audit=AUDIT)
     assert {name: f"loglane-{name}" for name in DASHBOARDS} == {
         name: board["uid"] for name, board in found.items()
     }
 
 
-def test_records_dashboard_needs_a_sql_datasource(root):
+def test_audit_dashboard_needs_a_database(root):
     """Without a database there is nothing to show beside the lines."""
-    assert "records" not in dashboards(root)
+    assert "audit" not in dashboards(root)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,7 @@ def test_dashboards_lead_to_each_other(boards):
 
 def test_links_hand_the_tenant_over(root):
     """With tenants, a link stays within the one that was chosen."""
-    boards = dashboards(root, **SPECS["tenants"])
+    boards = dashboards(root, **SPECS["tenants"], audit=AUDIT)
     urls = [url for url in walk(boards, "url") if url.startswith("/d/")]
     assert urls
     assert [] == [url for url in urls if "${datasource:queryparam}" not in url]
@@ -279,11 +284,3 @@ def test_room_panel_is_left_out_without_a_budget(root):
         return {panel["title"] for panel in dashboards(root, **keys)["volume"]["panels"]}
 
     assert {"Days of room"} == titles() - titles(disk_budget=None)
-
-
-def test_sql_password_is_read_from_its_file(root):
-    """The rendered datasource names the file of the secret and holds no password."""
-    spec = StackSpec.model_validate({"env": "dev", **SPECS["sql"]})
-    tree = render(spec, root / "templates")
-    text = tree["stack/rendered/grafana/provisioning/datasources/datasources.yaml"]
-    assert "password: $__file{/run/secrets/grafana_sql_password}\n" in text

@@ -29,12 +29,8 @@ EVERYTHING = {
     "gateway": GATEWAY,
     "storage": {"type": "s3", "bucket": "logs", "region": "eu-1"},
     "alerts": {"contact_points": {"a": {"type": "webhook", "url_secret": "alert_webhook_url"}}},
-    "grafana": {
-        "smtp": {"address": "mail:587", "sender": "a@example.org", "user": "logs"},
-        "datasources": {
-            "sql": {"type": "mysql", "address": "db:3306", "database": "d", "user": "u"}
-        },
-    },
+    "grafana": {"smtp": {"address": "mail:587", "sender": "a@example.org", "user": "logs"}},
+    "audit": {"database": {"address": "db:3306"}},
 }
 
 
@@ -56,19 +52,19 @@ def texts(folder) -> dict[str, str]:
 
 
 def test_required_names_what_the_spec_uses():
-    """Each part of the spec brings its secrets, and each secret has one reader at most."""
+    """Each part of the spec brings its secrets, each with the containers that read it."""
     assert {
-        "grafana_admin_password": ("generated", "grafana"),
-        "alert_webhook_url": ("given", "grafana"),
-        "grafana_smtp_password": ("given", "grafana"),
-        "grafana_sql_password": ("given", "grafana"),
-        "s3_credentials": ("given", "loki"),
-        "gateway_shop_password": ("generated", None),
-        "gateway_desk_password": ("generated", None),
-        "gateway_users": ("derived", "gateway"),
-        "gateway_ca": ("generated", None),
-        "gateway_tls": ("generated", "gateway"),
-    } == {item.name: (item.origin, item.consumer) for item in required(spec(**EVERYTHING))}
+        "grafana_admin_password": ("generated", ("grafana",)),
+        "alert_webhook_url": ("given", ("grafana",)),
+        "grafana_smtp_password": ("given", ("grafana",)),
+        "audit_reader_password": ("given", ("grafana",)),
+        "s3_credentials": ("given", ("loki",)),
+        "gateway_shop_password": ("generated", ()),
+        "gateway_desk_password": ("generated", ()),
+        "gateway_users": ("derived", ("gateway",)),
+        "gateway_ca": ("generated", ()),
+        "gateway_tls": ("generated", ("gateway",)),
+    } == {item.name: (item.origin, item.consumers) for item in required(spec(**EVERYTHING))}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +90,7 @@ def test_handover_keeps_the_readers_apart():
     assert {
         "grafana-secrets": [
             "grafana_admin_password", "alert_webhook_url", "grafana_smtp_password",
-            "grafana_sql_password",
+            "audit_reader_password",
         ],
         "loki-secrets": ["s3_credentials"],
         "gateway-secrets": [
@@ -148,12 +144,12 @@ def test_init_says_what_only_people_can_give(tmp_path):
     folder = SecretFolder(spec(**EVERYTHING), tmp_path / "secrets")
     given = {name for name, outcome in outcomes(folder.init()).items() if outcome == "missing"}
     assert {
-        "alert_webhook_url", "grafana_smtp_password", "grafana_sql_password", "s3_credentials",
+        "alert_webhook_url", "grafana_smtp_password", "audit_reader_password", "s3_credentials",
     } == given  # fmt: skip
     for name, value in (
         ("alert_webhook_url", "https://example.org/hook?token=1"),
         ("grafana_smtp_password", STRONG),
-        ("grafana_sql_password", STRONG + "2"),
+        ("audit_reader_password", STRONG + "2"),
         ("s3_credentials", AWS),
     ):
         folder.put(folder.named(name), value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loglane.stack.dashboards import errors, health, look, overview, records, service, trace, volume
+from loglane.stack.dashboards import audit, errors, health, look, overview, service, trace, volume
 from loglane.stack.spec import StackSpec
 
 __all__ = ["dashboard_context"]
@@ -12,8 +12,11 @@ __all__ = ["dashboard_context"]
 
 def dashboard_context(spec: StackSpec) -> dict[str, Any]:
     """Return what the dashboard templates insert; `queries` has a map for each dashboard."""
+    context = look.look_context(spec)
+    variables: dict[str, list[dict[str, Any]]] = context["variables"]
     return {
-        **look.look_context(spec),
+        **context,
+        "variables": {**variables, "audit": [*variables["audit"], *audit.variables(spec)]},
         "queries": {
             "overview": overview.queries(),
             "service": service.queries(spec),
@@ -21,8 +24,10 @@ def dashboard_context(spec: StackSpec) -> dict[str, Any]:
             "errors": errors.queries(),
             "volume": volume.queries(spec),
             "health": health.queries(spec),
-            "records": records.queries(spec),
+            "audit": audit.queries(spec),
         },
         "volume": volume.facts(spec),
-        "sql_datasource": records.datasource(spec),
+        "audit_columns": audit.columns(spec),
+        "audit_database": audit.reference(spec),
+        "audit_datasource": audit.datasource(spec),
     }

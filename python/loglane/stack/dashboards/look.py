@@ -33,12 +33,12 @@ _GREEN, _ORANGE, _RED = "green", "orange", "red"
 
 # What a person chooses on one dashboard stays chosen on the next.
 _KEPT = "${__url_time_range}&${env:queryparam}"
-_TENANT = "&${datasource:queryparam}"
+TENANT = "&${datasource:queryparam}"
 
 
 def look_context(spec: StackSpec) -> dict[str, Any]:
     """Return what every dashboard template inserts, apart from its queries."""
-    kept = _KEPT + (_TENANT if spec.tenants else "")
+    kept = _KEPT + (TENANT if spec.tenants else "")
     return {
         "loki_datasource": _loki(spec),
         "prometheus_datasource": _prometheus(spec),
@@ -55,7 +55,7 @@ def look_context(spec: StackSpec) -> dict[str, Any]:
                 "includeVars": True,
             }
         ],
-        "service_link": _column(
+        "service_link": column(
             "service",
             "Service",
             {
@@ -63,7 +63,7 @@ def look_context(spec: StackSpec) -> dict[str, Any]:
                 "url": f"/d/loglane-service?var-service=${{__value.text}}&{kept}",
             },
         ),
-        "trace_column": _column(
+        "trace_column": column(
             "trace_id",
             "Trace",
             {
@@ -77,7 +77,7 @@ def look_context(spec: StackSpec) -> dict[str, Any]:
         "percentiles": [*PERCENTILE_COLOURS],
         "percentile_colours": _by_name(PERCENTILE_COLOURS),
         "percentile_names": _by_query(PERCENTILE_COLOURS),
-        "narrow_columns": [_width(name, 90) for name in ("Method", "p95", "Slowest")],
+        "narrow_columns": [width(name, 90) for name in ("Method", "p95", "Slowest")],
         "status_colours": _by_name(_STATUS_COLOURS),
         "ratio_colours": _by_name(
             {"failed requests": LEVEL_COLOURS["critical"], "error lines": LEVEL_COLOURS["error"]}
@@ -124,13 +124,13 @@ def _variables(spec: StackSpec) -> dict[str, list[dict[str, Any]]]:
         "current": {"text": spec.labels[0], "value": spec.labels[0]},
     }
     return {
-        "overview": [*first, env, service, level, _text("search", "Text")],
+        "overview": [*first, env, service, level, text_field("search", "Text")],
         "service": [*first, env, service],
-        "trace": [*first, env, _text("id", "Trace, request or event id")],
+        "trace": [*first, env, text_field("id", "Trace, request or event id")],
         "errors": [*first, env, service],
         "volume": [*first, env, service, label],
         "health": first,
-        "records": [*first, env, service],
+        "audit": first,
     }
 
 
@@ -163,7 +163,8 @@ def _labels(spec: StackSpec, name: str, title: str, every: str) -> dict[str, Any
     }
 
 
-def _text(name: str, title: str) -> dict[str, Any]:
+def text_field(name: str, title: str) -> dict[str, Any]:
+    """Return a variable that is typed in."""
     return {
         "name": name,
         "label": title,
@@ -173,12 +174,13 @@ def _text(name: str, title: str) -> dict[str, Any]:
     }
 
 
-def _column(field: str, title: str, link: dict[str, str]) -> dict[str, Any]:
+def column(field: str, title: str, *links: dict[str, str]) -> dict[str, Any]:
+    """Return what a table calls a column, and where its values lead."""
     return {
         "matcher": {"id": "byName", "options": field},
         "properties": [
             {"id": "displayName", "value": title},
-            {"id": "links", "value": [link]},
+            *([{"id": "links", "value": list(links)}] if links else []),
         ],
     }
 
@@ -208,9 +210,10 @@ def _by_query(colours: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _width(column: str, pixels: int) -> dict[str, Any]:
+def width(field: str, pixels: int) -> dict[str, Any]:
+    """Return how wide a table shows a column."""
     return {
-        "matcher": {"id": "byName", "options": column},
+        "matcher": {"id": "byName", "options": field},
         "properties": [{"id": "custom.width", "value": pixels}],
     }
 

@@ -11,7 +11,9 @@ from loglane.stack.sandbox import run_script, shell_image
 from loglane.stack.values import size_bytes
 
 # Users of the images; another owner and the component cannot write.
-_OWNERS = {"loki-data": "10001", "grafana-data": "472", "prometheus-data": "65534"}
+_OWNERS = {
+    "loki-data": "10001", "grafana-data": "472", "prometheus-data": "65534", "mariadb-data": "999",
+}  # fmt: skip
 # Loki's ingester stops taking lines when the disk is this full (loki: ingester.wal,
 # disk_full_threshold).
 _FULL = 0.9

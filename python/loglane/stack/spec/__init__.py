@@ -24,6 +24,7 @@ from loglane.stack.kinds import (
     TenantName,
 )
 from loglane.stack.spec.alerts import Alerts
+from loglane.stack.spec.audit import BUNDLED, Audit
 from loglane.stack.spec.collecting import Apps, Docker, Service, Sources
 from loglane.stack.spec.containers import Images, Ports, Resources
 from loglane.stack.spec.crosschecks import cross_problems
@@ -65,6 +66,7 @@ class StackSpec(Model):
     default_tenant: TenantName = "main"
     gateway: Gateway | None = None
     metrics: bool = False
+    audit: Audit = Audit()
     alerts: Alerts = Alerts()
     grafana: Grafana = Grafana()
     resources: Resources = Resources()
@@ -134,6 +136,7 @@ class StackSpec(Model):
             "docker-proxy": self.docker.proxy,
             "prometheus": self.metrics,
             "gateway": self.gateway is not None,
+            BUNDLED: self.audit.bundled is not None,
         }
         chosen = tuple(name for name, wanted in optional.items() if wanted)
         return ("loki", self.collector, "grafana", *chosen)
@@ -149,11 +152,13 @@ class StackSpec(Model):
     def published(self) -> dict[str, tuple[str, int]]:
         """Address and port on this machine of each component that publishes one.
 
-        With a gateway, it alone is on `bind_address`: what has no login of its own stays here.
+        With a gateway, it alone is on `bind_address`: what has no login of its own stays here. So
+        does the bundled database, which is for development.
         """
         inner = self.bind_address if self.gateway is None else "127.0.0.1"
+        addresses = {"gateway": self.bind_address, BUNDLED: "127.0.0.1"}
         return {
-            name: (self.bind_address if name == "gateway" else inner, getattr(self.ports, name))
+            name: (addresses.get(name, inner), getattr(self.ports, name))
             for name in self.components
             if name != "docker-proxy"
         }
@@ -161,8 +166,8 @@ class StackSpec(Model):
     @property
     def dashboards(self) -> tuple[str, ...]:
         """The dashboards that are rendered, in the spec's order."""
-        sql = self.grafana.datasources.sql is not None
-        return tuple(name for name in self.grafana.dashboards if name != "records" or sql)
+        has_records = self.audit.database is not None
+        return tuple(name for name in self.grafana.dashboards if name != "audit" or has_records)
 
 
 def _repeated(names: tuple[str, ...]) -> Found:

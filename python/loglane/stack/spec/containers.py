@@ -19,6 +19,7 @@ class Images(Model):
     grafana: Image = "grafana/grafana:13.2.1"
     nginx: Image = "nginx:1.30.5"
     prometheus: Image = "prom/prometheus:v3.13.2"
+    mariadb: Image = "mariadb:11.8.8"
 
 
 class Ports(Model):
@@ -30,6 +31,7 @@ class Ports(Model):
     alloy: Port = 12345
     prometheus: Port = 9090
     gateway: Port = 8443
+    mariadb: Port = 3306
 
     @model_validator(mode="after")
     def _distinct(self) -> Ports:
@@ -59,3 +61,4 @@ class Resources(Model):
     prometheus: Resource = Resource(cpus=1, memory="512m")
     gateway: Resource = Resource(cpus=1, memory="128m")
     docker_proxy: Resource = Resource(cpus=0.5, memory="64m")
+    mariadb: Resource = Resource(cpus=1, memory="512m")

@@ -20,7 +20,8 @@ _STORE_FOLDERS = ("index", "delete_requests", "rules", "loki_cluster_seed.json")
 
 # Secrets that hold something else than an address.
 _OTHER_SECRETS = (
-    "grafana_admin_password", "grafana_smtp_password", "grafana_sql_password", "s3_credentials",
+    "grafana_admin_password", "grafana_smtp_password", "audit_reader_password",
+    "audit_writer_password", "s3_credentials",
 )  # fmt: skip
 
 
@@ -141,10 +142,9 @@ def _datasources(spec: StackSpec) -> Iterator[tuple[tuple[str | int, ...], str]]
         loki = sources.loki
         for text in (f"{loki.name} {tenant}", tenant_uid(loki.uid, tenant)):
             owners[text] = f"the datasource of tenant {tenant!r}"
-    for kind in ("loki", "prometheus", "sql"):
-        source = getattr(sources, kind)
-        for key in ("name", "uid") if source is not None else ():
-            text = getattr(source, key)
+    for kind in ("loki", "prometheus", "audit"):
+        for key in ("name", "uid"):
+            text = getattr(getattr(sources, kind), key)
             if text in owners:
                 yield ("grafana", "datasources", kind, key), f"{text!r} is taken by {owners[text]}"
             owners[text] = f"grafana.datasources.{kind}"

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from loglane.stack.kinds import HostPort, Identifier, MailAddress, Text, Uid, Word
+from loglane.stack.kinds import HostPort, MailAddress, Text, Uid, Word
 from loglane.stack.spec.model import Model
 
 DashboardName = Literal[
-    "logs-overview", "service", "trace", "errors", "volume", "stack-health", "records"
+    "logs-overview", "service", "trace", "errors", "volume", "stack-health", "audit"
 ]
 DASHBOARDS: tuple[DashboardName, ...] = DashboardName.__args__  # type: ignore[attr-defined]
 
@@ -22,27 +22,12 @@ class Datasource(Model):
     uid: Uid
 
 
-class SqlDatasource(Model):
-    """A SQL database whose records are shown beside the log lines."""
-
-    type: Literal["mysql", "postgresql"]
-    name: Text = "Records"
-    uid: Uid = "loglane-sql"
-    # host:port as the Grafana container reaches it.
-    address: HostPort
-    database: Identifier
-    # A user that may only read; its password is the secret `grafana_sql_password`.
-    user: Identifier
-    table: Identifier = "audit_records"
-    time_column: Identifier = "occurred_at"
-
-
 class Datasources(Model):
     """Grafana's provisioned datasources."""
 
     loki: Datasource = Datasource(name="Loki", uid="loglane-loki")
     prometheus: Datasource = Datasource(name="Prometheus", uid="loglane-prometheus")
-    sql: SqlDatasource | None = None
+    audit: Datasource = Datasource(name="Audit", uid="loglane-audit")
 
 
 class Smtp(Model):
@@ -61,6 +46,6 @@ class Grafana(Model):
     admin_user: Word = "loglane"
     folder: Text = "loglane"
     datasources: Datasources = Datasources()
-    # `records` is rendered only where a SQL datasource is.
+    # `audit` is rendered only where there is `audit.database`.
     dashboards: tuple[DashboardName, ...] = DASHBOARDS
     smtp: Smtp | None = None
