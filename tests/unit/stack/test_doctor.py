@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,11 +15,13 @@ from loglane.stack.doctor import chain, collector, containers, files, labels, lo
 from loglane.stack.doctor.metrics import parse_metrics
 from loglane.stack.doctor.subject import Subject
 from loglane.stack.engine import Container
+from loglane.stack.layout import ADMIN_PASSWORD_FILE
 from loglane.stack.loadprobe import Latency, Outcome
 from loglane.stack.project import open_project
 from loglane.stack.reporting import Reporter
 from loglane.stack.scaffold import start_project
 from loglane.stack.secretfolder import SecretFolder
+from loglane.stack.spec import StackSpec
 
 
 @pytest.fixture
@@ -273,3 +276,33 @@ def test_check_that_cannot_look_is_a_finding(error):
     found = doctor._looked(look, None, "loki")
     assert ["ok", "problem"] == levels(found)
     assert found[1].what.startswith("cannot be looked at: ")
+
+
+def with_audit(project) -> Subject:
+    """Return a subject whose spec names a database, with Grafana's password in its file."""
+    audit = {"database": {"address": "db:3306"}}
+    spec = StackSpec.model_validate({"env": "dev", "audit": audit})
+    (project.out / ADMIN_PASSWORD_FILE).write_text("not looked at\n")
+    return subject_of(replace(project, spec=spec), container("grafana"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((True, "Database Connection OK"), ("ok", "Grafana reaches")),
+        ((False, "lookup db: no such host"), ("problem", "Grafana does not reach")),
+    ],
+    ids=["reached", "not reached"],
+)
+def test_audit_database_is_asked_for_through_grafana(project, monkeypatch, answer, expected):
+    """What counts is whether Grafana reaches it; what it says about it is repeated."""
+    monkeypatch.setattr(chain.probe, "datasource_health", lambda *_: answer)
+    (found,) = chain.audit_findings(with_audit(project))
+    level, begin = expected
+    assert (level, True) == (found.level, found.what.startswith(begin))
+    assert (level == "ok") == (answer[1] not in found.what)
+
+
+def test_stack_without_an_audit_database_is_not_asked_for_one(project):
+    """Nothing is said of what the spec does not name."""
+    assert [] == list(chain.audit_findings(subject_of(project)))

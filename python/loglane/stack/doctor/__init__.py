@@ -55,6 +55,7 @@ _CHECKS = (
     _Check("collector", "the collector", collector.collector_findings, ("collector",)),
     _Check("apps", "containers to collect", collector.source_findings),
     _Check("grafana", "Grafana", chain.grafana_findings, ("grafana",)),
+    _Check("audit", "the audit trail's database", chain.audit_findings, ("grafana",)),
     _Check("chain", "lines through the whole chain", chain.chain_findings, ("loki", "collector")),
 )
 # What a check may meet on a machine where something is not as it should be.

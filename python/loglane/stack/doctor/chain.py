@@ -1,4 +1,4 @@
-"""The whole chain: lines through an app container, the collector and Loki."""
+"""The whole chain: lines through a container, the collector and Loki; what Grafana reaches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from loglane.errors import ServiceUnavailable
 from loglane.stack import probe
 from loglane.stack.doctor.finding import Finding
 from loglane.stack.doctor.subject import Subject
+from loglane.stack.layout import ADMIN_PASSWORD_FILE
 from loglane.stack.loadprobe import Outcome, run_probe
 from loglane.stack.probeapp import Load
 
@@ -52,3 +53,19 @@ def grafana_findings(subject: Subject) -> Iterator[Finding]:
     else:
         mend = f"{subject.compose} logs --tail 50 grafana"
         yield Finding("grafana", "problem", f"does not answer at {url}", mend)
+
+
+def audit_findings(subject: Subject) -> Iterator[Finding]:
+    """Say whether Grafana reaches the audit trail's database."""
+    spec = subject.spec
+    database = spec.audit.database
+    if database is None:
+        return
+    what = f"the audit trail's database on {database.reached_at}"
+    uid = spec.grafana.datasources.audit.uid
+    reached, said = probe.datasource_health(spec, uid, subject.project.out / ADMIN_PASSWORD_FILE)
+    if reached:
+        yield Finding("audit", "ok", f"Grafana reaches {what}")
+    else:
+        mend = f"{subject.compose} logs --tail 50 grafana"
+        yield Finding("audit", "problem", f"Grafana does not reach {what}: {said}", mend)
