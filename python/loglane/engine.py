@@ -124,7 +124,7 @@ class Engine:
         new = self.losses.untold(everything=everything)
         if not new:
             return
-        fields = lost_fields(new)
+        fields: dict[str, Any] = {**lost_fields(new)}
         file = self.outputs.file
         if file is not None and file.problem:
             fields["problem"] = file.problem
@@ -191,6 +191,8 @@ class Engine:
     def _is_wanted(self, entry: Entry) -> bool:
         if LEVEL_NUMBERS[entry.level] < self.threshold:
             return False
+        if entry.always:
+            return True
         if entry.level in ERROR_LEVELS:
             exc_info = exc_info_of(entry.fields.get("exc_info"))
             # Found once: `exc_info=True` means the exception of this moment.

@@ -29,11 +29,13 @@ class Entry:
         bound: Fields bound to the logger.
         time_ns: When it happened, Unix time; None for now.
         place: Module and line of the call; None to look for them when they are wanted.
+        always: Whether neither sampling nor flow control may hold it back.
         marked: Whether the line is an audit record, whose mark is taken from the fields already.
     """
 
     __slots__ = (
-        "args", "bound", "event", "fields", "level", "logger", "marked", "place", "time_ns",
+        "always", "args", "bound", "event", "fields", "level", "logger", "marked", "place",
+        "time_ns",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +58,7 @@ class Entry:
         self.bound = {} if bound is None else bound
         self.time_ns = time_ns
         self.place = place
+        self.always = False
         self.marked = False
 
 

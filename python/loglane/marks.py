@@ -17,7 +17,8 @@ from loglane.event_id import new_event_id
 MARKS = frozenset(("persist_db", "to_db"))
 # Names of a call's fields that may mark it.
 MARKING = MARKS | {"level"}
-_LEVEL = "audit"
+# The level that marks a line, and the category of such lines.
+AUDIT = "audit"
 
 
 class _Waiting(threading.local):
@@ -29,7 +30,7 @@ _waiting = _Waiting()
 
 def names_audit(level: object) -> bool:
     """Tell whether a level's name means a marked line."""
-    return isinstance(level, str) and level.lower() == _LEVEL
+    return isinstance(level, str) and level.lower() == AUDIT
 
 
 def is_marked(*maps: Mapping[str, Any]) -> bool:
@@ -59,7 +60,7 @@ def add_identity(fields: dict[str, Any]) -> None:
     if fields.get("event_id") is None:
         fields["event_id"] = new_event_id()
     if "log_category" not in fields:
-        fields["log_category"] = _LEVEL
+        fields["log_category"] = AUDIT
 
 
 @contextmanager

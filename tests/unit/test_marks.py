@@ -14,8 +14,10 @@ from structlog import DropEvent
 
 import loglane
 from loglane import logger
+from loglane.entry import Entry
 from loglane.errors import AuditError, AuditOverflow
 from loglane.event_id import new_event_id
+from loglane.logger import emit
 
 OFF = "a marked line is not recorded: there is no audit trail, see logging.audit"
 
@@ -158,6 +160,17 @@ def test_neither_flow_control_nor_sampling_holds_records_back(lines, recorder, s
         log.error("refused", persist_db=True)
         log.info("taken", persist_db=True)
     assert 10 == len(records.lines) == len(lines())
+
+
+def test_line_of_a_record_is_not_held_back(lines, recorder):
+    """Whoever wrote the record otherwise asks for its line to be written in any case."""
+    records = recorder(flow_control={"first": 1, "every": 1000}, sampling={"rate": 0.0})
+    for level in ("error", "info") * 3:
+        entry = Entry(level, "shop", "refunded")
+        entry.always = True
+        emit(entry)
+    assert 6 == len(lines())
+    assert [] == records.lines
 
 
 def test_dropped_line_is_recorded(lines, recorder):
