@@ -1,0 +1,206 @@
+"""The sink that writes batches into a SQL database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from typing_extensions import Self
+
+from loglane.audit.database import open_engine
+from loglane.audit.event import AuditEvent
+from loglane.audit.faults import ERRORS, Fault, fault_of, reason_of, unavailable
+from loglane.audit.rows import row_with_json
+from loglane.audit.sink import Outcome
+from loglane.audit.table import audit_records
+from loglane.settings.audit import Audit
+
+# How long a batch may take altogether, waiting for a connection and for locks included.
+DEADLINE_S = 30
+# Only a record beyond this size is compared with what MySQL takes in one packet.
+_LARGE = 500_000
+# What the other columns take at most, every character escaped.
+_OTHER_COLUMNS = 100_000
+
+Row = dict[str, Any]
+
+
+class SqlSink:
+    """Writes batches, each in a transaction of its own; an `AuditSink`.
+
+    A batch costs one round trip and a commit: SQLite and PostgreSQL run one prepared statement for
+    all its rows, MySQL and MariaDB get one `INSERT` with all of them (one for each megabyte).
+
+    Args:
+        engine: Of `open_engine`, or the app's own.
+        deadline_s: A batch that takes longer is given up.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, deadline_s: float = DEADLINE_S) -> None:
+        self._engine = engine
+        self._deadline_s = deadline_s
+        self._insert = Insert(engine.dialect)
+        # SQLite has one writer at a time: it is quicker to wait here than to ask it again.
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._turn = asyncio.Lock() if is_sqlite else contextlib.nullcontext()
+
+    @classmethod
+    def of(cls, settings: Audit) -> Self:
+        """Return the sink that settings ask for; nothing is connected yet.
+
+        Raises:
+            SpecError: The address of the database is none.
+            EnvironmentMissing: The driver is not installed.
+        """
+        # Stale connections are found by the batch itself, which is then written over a new one;
+        # and no transaction is left open when a connection is given back.
+        engine = open_engine(
+            settings.url,
+            password_file=settings.password_file,
+            pool_size=settings.workers,
+            pool_pre_ping=False,
+            pool_reset_on_return=None,
+        )
+        return cls(engine)
+
+    async def write(self, batch: Sequence[AuditEvent]) -> Sequence[Outcome]:
+        """Write a batch; see `AuditSink.write`.
+
+        A record that the database refuses is found by writing halves of the batch.
+        """
+        rows = [row_with_json(event) for event in batch]
+        if not rows:
+            return []
+        try:
+            return await asyncio.wait_for(self._write_in_turn(rows), self._deadline_s)
+        except asyncio.TimeoutError:
+            late = TimeoutError(f"no answer within {self._deadline_s:g} s")
+            raise unavailable(late, self._engine.url) from None
+        except ERRORS as error:
+            raise unavailable(error, self._engine.url) from None
+
+    async def close(self) -> None:
+        """Give connections back; never raises."""
+        with contextlib.suppress(Exception):
+            await self._engine.dispose()
+
+    async def _write_in_turn(self, rows: list[Row]) -> list[Outcome]:
+        async with self._turn:
+            return await self._write(rows)
+
+    async def _write(self, rows: list[Row]) -> list[Outcome]:
+        try:
+            return await self._write_again(rows)
+        except (*ERRORS, ValueError, TypeError) as error:
+            if fault_of(error) is not Fault.refused:
+                raise
+            if len(rows) == 1:
+                return [Outcome(rows[0]["event_id"], "refused", reason_of(error))]
+        middle = len(rows) // 2
+        return [*await self._write(rows[:middle]), *await self._write(rows[middle:])]
+
+    async def _write_again(self, rows: list[Row]) -> list[Outcome]:
+        try:
+            return await self._write_once(rows)
+        except ERRORS as error:
+            if fault_of(error) is not Fault.again:
+                raise
+        return await self._write_once(rows)
+
+    async def _write_once(self, rows: list[Row]) -> list[Outcome]:
+        now = datetime.now(timezone.utc)
+        async with self._engine.begin() as connection:
+            await _refuse_large(connection, rows)
+            done = await connection.exec_driver_sql(
+                self._insert.text,
+                self._insert.parameters(rows, now),
+                execution_options={"preserve_rowcount": True},
+            )
+            # MySQL may be set to count known rows too: the app's own engine has it so.
+            known: set[str] = set()
+            if done.rowcount != len(rows) or await _counts_known(connection):
+                known = await _known(connection, rows, now)
+        return [
+            Outcome(row["event_id"], "known" if row["event_id"] in known else "written")
+            for row in rows
+        ]
+
+
+class Insert:
+    """The statement that writes a record, unless its id is there; compiled once.
+
+    Attributes:
+        text: SQL as the driver takes it.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        names = [column.name for column in audit_records.columns if column.name != "id"]
+        compiled = _upsert(dialect.name).compile(dialect=dialect, column_keys=names)
+        self.text = str(compiled)
+        order = getattr(compiled, "positiontup", None)
+        self._ordered: Callable[[Row], Any] = itemgetter(*order) if order else _same
+        kind = audit_records.c.occurred_at.type.dialect_impl(dialect)
+        self._moment: Callable[[Any], Any] = kind.bind_processor(dialect) or _same
+
+    def parameters(self, rows: Sequence[Row], recorded_at: datetime) -> list[Any]:
+        """Return what is sent for each row; without SQLAlchemy's own work, which costs more."""
+        moment, ordered = self._moment, self._ordered
+        at = moment(recorded_at)
+        return [
+            ordered({**row, "occurred_at": moment(row["occurred_at"]), "recorded_at": at})
+            for row in rows
+        ]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _upsert(name: str) -> Any:
+    if name in ("mysql", "mariadb"):
+        # Not INSERT IGNORE, which turns every error into a warning.
+        return mysql.insert(audit_records).on_duplicate_key_update(
+            event_id=audit_records.c.event_id
+        )
+    make = sqlite.insert if name == "sqlite" else postgresql.insert
+    return make(audit_records).on_conflict_do_nothing(index_elements=["event_id"])
+
+
+async def _counts_known(connection: AsyncConnection) -> bool:
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return False
+    driver = (await connection.get_raw_connection()).driver_connection
+    return bool(getattr(driver, "client_flag", 2) & 2)
+
+
+async def _known(connection: AsyncConnection, rows: Sequence[Row], now: datetime) -> set[str]:
+    """Return the ids that were there before; what was just written has our own moment."""
+    column = audit_records.c
+    asked = select(column.event_id).where(
+        column.event_id.in_([row["event_id"] for row in rows]), column.recorded_at != now
+    )
+    return set((await connection.execute(asked)).scalars())
+
+
+async def _refuse_large(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Refuse what MySQL would answer by hanging up, so that it is told from a lost connection.
+
+    Raises:
+        ValueError: A record is larger than the server takes.
+    """
+    large = [row["extra"] for row in rows if len(row["extra"]) > _LARGE]
+    if not large or connection.dialect.name not in ("mysql", "mariadb"):
+        return
+    limit = (await connection.execute(text("SELECT @@max_allowed_packet"))).scalar_one()
+    for extra in large:
+        size = len(extra.encode()) + extra.count('"') + extra.count("\\") + _OTHER_COLUMNS
+        if size > limit:
+            raise ValueError(f"{size} bytes are more than max_allowed_packet, {limit}")
