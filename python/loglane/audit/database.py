@@ -43,6 +43,8 @@ _SYNC = {"sqlite": "pysqlite", "mysql": "pymysql", "postgresql": "psycopg"}
 _SAME = {"mariadb": "mysql", "postgres": "postgresql"}
 # Option of an execution: how SQLite begins a transaction that reads before it writes.
 SQLITE_BEGIN = "loglane_sqlite_begin"
+# What a connection has in its `info`, when the rows that it says were affected are new ones.
+COUNTS_NEW = "loglane_counts_new"
 # That affected rows are those found (mysql: include/mysql_com.h, CLIENT_FOUND_ROWS).
 _FOUND_ROWS = 2
 
@@ -204,7 +206,10 @@ def _make_file(url: URL) -> None:
         return
 
 
-def _be_strict(connection: Any, _record: Any) -> None:
+def _be_strict(connection: Any, record: Any) -> None:
+    driver = getattr(connection, "driver_connection", connection)
+    if not getattr(driver, "client_flag", _FOUND_ROWS) & _FOUND_ROWS:
+        record.info[COUNTS_NEW] = True
     cursor = connection.cursor()
     try:
         cursor.execute(

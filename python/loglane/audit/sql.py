@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import Self
 
-from loglane.audit.database import open_engine
+from loglane.audit.database import COUNTS_NEW, open_engine
 from loglane.audit.event import AuditEvent
 from loglane.audit.faults import ERRORS, Fault, fault_of, reason_of, unavailable
 from loglane.audit.rows import row_with_json
@@ -116,18 +116,8 @@ class SqlSink:
         return await self._write_once(rows)
 
     async def _write_once(self, rows: list[Row]) -> list[Outcome]:
-        now = datetime.now(timezone.utc)
-        async with self._engine.begin() as connection:
-            await _refuse_large(connection, rows)
-            done = await connection.exec_driver_sql(
-                self._insert.text,
-                self._insert.parameters(rows, now),
-                execution_options={"preserve_rowcount": True},
-            )
-            # MySQL may be set to count known rows too: the app's own engine has it so.
-            known: set[str] = set()
-            if done.rowcount != len(rows) or await _counts_known(connection):
-                known = await _known(connection, rows, now)
+        async with self._engine.connect() as connection:
+            known = await connection.run_sync(self._insert.run, rows)
         return [
             Outcome(row["event_id"], "known" if row["event_id"] in known else "written")
             for row in rows
@@ -147,10 +137,30 @@ class Insert:
         self.text = str(compiled)
         order = getattr(compiled, "positiontup", None)
         self._ordered: Callable[[Row], Any] = itemgetter(*order) if order else _same
-        kind = audit_records.c.occurred_at.type.dialect_impl(dialect)
-        self._moment: Callable[[Any], Any] = kind.bind_processor(dialect) or _same
+        self._moment = _same if dialect.name == "postgresql" else _as_text
 
-    def parameters(self, rows: Sequence[Row], recorded_at: datetime) -> list[Any]:
+    def run(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
+        """Write rows in a transaction of their own; return the ids that were there before.
+
+        Raises:
+            ValueError: A record is larger than the server takes.
+            SQLAlchemyError: The database says no; nothing is written.
+        """
+        now = datetime.now(timezone.utc)
+        is_mysql = connection.dialect.name in ("mysql", "mariadb")
+        with connection.begin():
+            if is_mysql:
+                _refuse_large(connection, rows)
+            done = connection.exec_driver_sql(
+                self.text,
+                self._parameters(rows, now),
+                execution_options={"preserve_rowcount": True},
+            )
+            if done.rowcount == len(rows) and (not is_mysql or COUNTS_NEW in connection.info):
+                return set()
+            return _known(connection, rows, now)
+
+    def _parameters(self, rows: Sequence[Row], recorded_at: datetime) -> list[Any]:
         """Return what is sent for each row; without SQLAlchemy's own work, which costs more."""
         moment, ordered = self._moment, self._ordered
         at = moment(recorded_at)
@@ -164,6 +174,11 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _as_text(moment: datetime) -> str:
+    # What SQLAlchemy's SQLite makes of a moment, and MySQL reads; its drivers take longer.
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 def _upsert(name: str) -> Any:
     if name in ("mysql", "mariadb"):
         # Not INSERT IGNORE, which turns every error into a warning.
@@ -174,32 +189,25 @@ def _upsert(name: str) -> Any:
     return make(audit_records).on_conflict_do_nothing(index_elements=["event_id"])
 
 
-async def _counts_known(connection: AsyncConnection) -> bool:
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return False
-    driver = (await connection.get_raw_connection()).driver_connection
-    return bool(getattr(driver, "client_flag", 2) & 2)
-
-
-async def _known(connection: AsyncConnection, rows: Sequence[Row], now: datetime) -> set[str]:
+def _known(connection: Connection, rows: Sequence[Row], now: datetime) -> set[str]:
     """Return the ids that were there before; what was just written has our own moment."""
     column = audit_records.c
     asked = select(column.event_id).where(
         column.event_id.in_([row["event_id"] for row in rows]), column.recorded_at != now
     )
-    return set((await connection.execute(asked)).scalars())
+    return set(connection.execute(asked).scalars())
 
 
-async def _refuse_large(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+def _refuse_large(connection: Connection, rows: Sequence[Row]) -> None:
     """Refuse what MySQL would answer by hanging up, so that it is told from a lost connection.
 
     Raises:
         ValueError: A record is larger than the server takes.
     """
     large = [row["extra"] for row in rows if len(row["extra"]) > _LARGE]
-    if not large or connection.dialect.name not in ("mysql", "mariadb"):
+    if not large:
         return
-    limit = (await connection.execute(text("SELECT @@max_allowed_packet"))).scalar_one()
+    limit = connection.execute(text("SELECT @@max_allowed_packet")).scalar_one()
     for extra in large:
         size = len(extra.encode()) + extra.count('"') + extra.count("\\") + _OTHER_COLUMNS
         if size > limit:

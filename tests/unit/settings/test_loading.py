@@ -112,7 +112,7 @@ def test_problems_of_every_source_come_together(folder):
         "environment: LOGGING_MODE: 'box' is not one of: auto, container, local",
         "argument: nope: unknown key; known here: mode, format, level, container, local, "
         "mask_fields, static, caller, max_line_bytes, loggers, capture, flow_control, sampling, "
-        "loki",
+        "loki, audit",
         f"argument: level: 'loud' is not a level: {levels}",
         "argument: service: '' should have from 1 to 1024 characters",
     ] == found
