@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from operator import itemgetter
@@ -19,6 +20,7 @@ from loglane.audit.database import COUNTS_NEW, open_engine
 from loglane.audit.event import AuditEvent
 from loglane.audit.faults import ERRORS, Fault, fault_of, reason_of, unavailable
 from loglane.audit.rows import row_with_json
+from loglane.audit.seals import seal
 from loglane.audit.sink import Outcome
 from loglane.audit.table import audit_records
 from loglane.settings.audit import Audit
@@ -30,7 +32,11 @@ _LARGE = 500_000
 # What the other columns take at most, every character escaped.
 _OTHER_COLUMNS = 100_000
 
+# Sealing many at once costs less; `verify` allows for the delay.
+_SEAL_S = 1
+
 Row = dict[str, Any]
+_log = logging.getLogger("loglane.audit")
 
 
 class SqlSink:
@@ -41,12 +47,22 @@ class SqlSink:
 
     Args:
         engine: Of `open_engine`, or the app's own.
+        tamper_evident: Seal records (`loglane.audit.seals`), within a second after a batch.
         deadline_s: A batch that takes longer is given up.
     """
 
-    def __init__(self, engine: AsyncEngine, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        tamper_evident: bool = False,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._engine = engine
         self._deadline_s = deadline_s
+        self._seals = tamper_evident
+        self._unsealed = False
+        self._sealing: asyncio.Task[None] | None = None
         self._insert = Insert(engine.dialect)
         # SQLite has one writer at a time: it is quicker to wait here than to ask it again.
         is_sqlite = engine.dialect.name == "sqlite"
@@ -69,7 +85,7 @@ class SqlSink:
             pool_pre_ping=False,
             pool_reset_on_return=None,
         )
-        return cls(engine)
+        return cls(engine, tamper_evident=settings.tamper_evident)
 
     async def write(self, batch: Sequence[AuditEvent]) -> Sequence[Outcome]:
         """Write a batch; see `AuditSink.write`.
@@ -80,17 +96,40 @@ class SqlSink:
         if not rows:
             return []
         try:
-            return await asyncio.wait_for(self._write_in_turn(rows), self._deadline_s)
+            outcomes = await asyncio.wait_for(self._write_in_turn(rows), self._deadline_s)
         except asyncio.TimeoutError:
             late = TimeoutError(f"no answer within {self._deadline_s:g} s")
             raise unavailable(late, self._engine.url) from None
         except ERRORS as error:
             raise unavailable(error, self._engine.url) from None
+        if self._seals:
+            self._unsealed = True
+            if self._sealing is None or self._sealing.done():
+                self._sealing = asyncio.create_task(self._seal_soon())
+        return outcomes
 
     async def close(self) -> None:
-        """Give connections back; never raises."""
+        """Seal what was written, when that is asked for; give connections back; never raises."""
+        if self._sealing is not None:
+            self._sealing.cancel()
+            await asyncio.wait([self._sealing])
+            await self._seal()
         with contextlib.suppress(Exception):
             await self._engine.dispose()
+
+    async def _seal_soon(self) -> None:
+        while self._unsealed:
+            await asyncio.sleep(_SEAL_S)
+            self._unsealed = False
+            await self._seal()
+
+    async def _seal(self) -> None:
+        try:
+            async with self._turn:
+                await asyncio.wait_for(seal(self._engine), self._deadline_s)
+        except ERRORS as error:
+            # The records are there; the next batch has them sealed.
+            _log.warning("audit records are not sealed yet: %s", reason_of(error))
 
     async def _write_in_turn(self, rows: list[Row]) -> list[Outcome]:
         async with self._turn:

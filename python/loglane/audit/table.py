@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Date,
     DateTime,
     Double,
     Index,
@@ -56,12 +57,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         )
 
 
-# Only SQLite's own type counts up by itself there.
-_id = BigInteger().with_variant(Integer, "sqlite")
+# Compared as the other databases do: a name in capitals is another name.
+_MYSQL: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {
+        "charset": "utf8mb4",
+        "collate": "utf8mb4_bin",
+        "engine": "InnoDB",
+    }.items()
+}
 
 audit_records = Table(
     "audit_records",
     metadata,
+    # Only SQLite's own type counts up by itself there.
     Column(
         "id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     ),
@@ -85,6 +95,16 @@ audit_records = Table(
     Index("ix_audit_records_resource", "resource", "occurred_at"),
     Index("ix_audit_records_status", "status", "occurred_at"),
     Index("ix_audit_records_trace_id", "trace_id"),
-    mysql_charset="utf8mb4",
-    mysql_engine="InnoDB",
+    **_MYSQL,
+)
+
+# Written after the records, by `loglane.audit.seals`: see there.
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("event_id", String(36), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False),
+    **_MYSQL,
 )

@@ -17,11 +17,13 @@ from loglane.cli import doctor  # isort: skip
 from loglane.cli import probe  # isort: skip
 from loglane.cli import logs  # isort: skip
 from loglane.cli import figures  # isort: skip
+from loglane.cli import audit  # isort: skip
 from loglane.cli import package  # isort: skip
 from loglane.errors import CheckFailed, EnvironmentMissing, LoglaneError, SpecError
 
 __all__ = [
     "app",
+    "audit",
     "doctor",
     "figures",
     "init",
@@ -36,7 +38,7 @@ __all__ = [
 # What a command imports beyond the extra `cli`.
 _EXTRAS = {
     "serve": "dev-server", "demo": "demo", "config": "cli",
-    "logs": "query", "labels": "query", "stats": "query",
+    "logs": "query", "labels": "query", "stats": "query", "audit": "audit",
 }  # fmt: skip
 
 

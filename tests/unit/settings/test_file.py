@@ -143,7 +143,7 @@ BAD = {
     "unprintable": ('logging:\n  "a\\0": 1\n  processors: 1\n', 2, "logging.'a\\x00'",
                     "unknown key; known here: mode, format, level, container, local, mask_fields, "
                     "static, caller, max_line_bytes, loggers, capture, flow_control, sampling, "
-                    "loki"),
+                    "loki, audit"),
 }  # fmt: skip
 
 
