@@ -73,10 +73,7 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(code, int) and code in _MYSQL:
         return _MYSQL[code]
     if isinstance(code, str):
-        known = _POSTGRES.get(code) or _POSTGRES.get(code[:2])
-        if known is not None:
-            return known
-        return Fault.later
+        return _POSTGRES.get(code) or _POSTGRES.get(code[:2]) or Fault.later
     if error.connection_invalidated:
         return Fault.again
     # The classes of PEP 249, as every driver has them.
@@ -86,11 +83,12 @@ def fault_of(error: BaseException) -> Fault:
 
 def _code(error: DBAPIError) -> int | str | None:
     """Return MySQL's number or PostgreSQL's SQLSTATE; None when there is neither."""
-    state = getattr(error.orig, "sqlstate", None)
-    if isinstance(state, str):
-        return state
     first = error.orig.args[0] if error.orig is not None and error.orig.args else None
-    return first if type(first) is int else None
+    if type(first) is int:
+        # Drivers of MySQL have an SQLSTATE too, which says less.
+        return first
+    state = getattr(error.orig, "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def reason_of(error: BaseException) -> str:

@@ -1,0 +1,182 @@
+"""The tables: made, migrated, taken over and checked, on every database."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from sqlalchemy import Column, MetaData, String, Table, inspect
+
+from loglane.audit import schema
+from loglane.audit.table import metadata
+from loglane.errors import CheckFailed, SinkUnavailable
+from tests.unit.audit.stores import engine_of, event, execute, stored, write
+
+
+@pytest.fixture
+def engine(database_url):
+    with engine_of(database_url) as engine:
+        yield engine
+
+
+def test_migrations_make_the_table_of_the_package(engine):
+    """Alembic finds no difference between what it made and what the package writes to."""
+    assert schema.Change(None, "0001") == schema.init(engine)
+    with engine.connect() as connection:
+        assert [] == schema.differences(connection)
+
+
+def test_differences_are_found(engine):
+    """A comparison that found nothing ever would prove nothing."""
+    schema.init(engine)
+    with engine.begin() as connection:
+        on = " ON audit_records" if "mysql" in engine.url.drivername else ""
+        connection.exec_driver_sql(f"DROP INDEX ix_audit_records_actor{on}")
+        connection.exec_driver_sql("ALTER TABLE audit_seals ADD COLUMN more INT")
+    with engine.connect() as connection:
+        assert {
+            "add index audit_records.ix_audit_records_actor",
+            "remove column audit_seals.more",
+        } == set(schema.differences(connection))
+
+
+def test_init_is_done_once(engine):
+    """The second time there is nothing to do."""
+    schema.init(engine)
+    assert schema.Change("0001", "0001") == schema.init(engine) == schema.migrate(engine)
+
+
+def test_init_of_several_processes_at_a_time(engine, database_url):
+    """Replicas of an app that start together make the tables once."""
+    errors: list[BaseException] = []
+
+    def make() -> None:
+        with engine_of(database_url) as own:
+            try:
+                schema.init(own)
+            except BaseException as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [] == errors
+    assert schema.check(engine).passed
+
+
+def test_init_goes_on_where_it_broke_off(engine):
+    """MySQL commits each table by itself: what is missing is made, what is there stays."""
+    schema.init(engine)
+    with engine.begin() as connection:
+        on = " ON audit_records" if "mysql" in engine.url.drivername else ""
+        connection.exec_driver_sql(f"DROP INDEX ix_audit_records_trace_id{on}")
+        connection.exec_driver_sql("DROP TABLE audit_seals")
+        connection.exec_driver_sql(f"DROP TABLE {schema.VERSION_TABLE}")
+    schema.init(engine)
+    assert schema.check(engine).passed
+
+
+def test_init_takes_over_tables_of_an_apps_own_migrations(engine, database_url):
+    """An app that has our metadata among its own needs no second set of tables."""
+    own = MetaData()
+    Table("orders", own, Column("id", String(36), primary_key=True))
+    for table in metadata.tables.values():
+        table.to_metadata(own)
+    own.create_all(engine)
+    write(database_url, [event()])
+    assert schema.check(engine).passed
+    assert schema.Change(None, "0001") == schema.init(engine)
+    assert (1, True) == (len(stored(database_url)), schema.check(engine).passed)
+
+
+def test_init_leaves_another_table_of_this_name_alone(engine):
+    """What is not ours is not changed, and the error says what differs."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE audit_seals (day DATE, wrong INT)")
+    with pytest.raises(CheckFailed, match="remove column audit_seals.wrong"):
+        schema.init(engine)
+
+
+def test_app_keeps_its_own_version_table(engine):
+    """Alembic's default table, which an app may have, is not touched."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('of the app')")
+    schema.init(engine)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version").all()
+        assert [("of the app",)] == [tuple(row) for row in rows]
+        assert "audit_alembic_version" in inspect(connection).get_table_names()
+
+
+def test_migrate_needs_tables(engine):
+    """Who migrates what is not there has the wrong database."""
+    with pytest.raises(CheckFailed, match="loglane audit init"):
+        schema.migrate(engine)
+
+
+def test_check_reports_what_is_there(engine, database_url):
+    """All is well, with counts; the record that was tried is gone."""
+    schema.init(engine)
+    write(database_url, [event(), event()], tamper_evident=True)
+    report = schema.check(engine)
+    assert ["database", "tables", "writable"] == [one.name for one in report.findings]
+    assert (True, 2, 2) == (report.passed, report.records, report.seals)
+    assert stored(database_url)[-1].recorded_at == report.newest
+
+
+def test_check_says_that_there_are_no_tables(engine):
+    """The finding names the command."""
+    report = schema.check(engine)
+    assert not report.passed
+    assert "loglane audit init" in report.findings[-1].text
+
+
+def test_check_finds_an_old_revision(engine, database_url):
+    """Tables of an older version are to be migrated."""
+    schema.init(engine)
+    execute(database_url, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0000'")
+    assert "loglane audit migrate" in schema.check(engine).findings[-1].text
+
+
+def test_check_finds_that_nothing_can_be_written(engine, database_url):
+    """A database that only reads is no place for records."""
+    schema.init(engine)
+    backend = engine.url.get_backend_name()
+    refuse = {
+        "sqlite": "CREATE TRIGGER no BEFORE INSERT ON audit_records "
+        "BEGIN SELECT RAISE(ABORT, 'read-only'); END",
+        "mysql": "CREATE TRIGGER no BEFORE INSERT ON audit_records FOR EACH ROW "
+        "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'read-only'",
+        "postgresql": "ALTER TABLE audit_records ADD CHECK (id < 0)",
+    }[backend]
+    execute(database_url, refuse)
+    last = schema.check(engine).findings[-1]
+    assert ("writable", False) == (last.name, last.passed)
+
+
+def test_check_of_a_server_that_is_away():
+    """A refused connection is a finding, without a password in it."""
+    with engine_of("postgresql://app:hunter2@127.0.0.1:1/audit") as engine:
+        report = schema.check(engine)
+        assert ("database", False) == (report.findings[0].name, report.passed)
+        assert "hunter2" not in repr(report)
+        with pytest.raises(SinkUnavailable, match=r"127\.0\.0\.1:1/audit"):
+            schema.init(engine)
+
+
+def test_downgrade_drops_nothing():
+    """No command throws an audit trail away."""
+    from importlib import import_module
+
+    first = import_module("loglane.audit.migrations.versions.0001_records_and_seals")
+    with pytest.raises(RuntimeError, match="not dropped"):
+        first.downgrade()
+
+
+def test_migrations_are_beside_the_module():
+    """Who installs the wheel has them: they are modules of the package."""
+    assert "0001_records_and_seals.py" in os.listdir(schema._MIGRATIONS / "versions")
