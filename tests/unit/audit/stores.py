@@ -38,9 +38,9 @@ def made(url: str) -> str:
     return url
 
 
-def execute(url: str, statement: str) -> None:
+def execute(url: str, statement: str, **values: Any) -> None:
     with engine_of(url) as engine, engine.begin() as connection:
-        connection.execute(text(statement))
+        connection.execute(text(statement), values)
 
 
 def stored(url: str) -> list[Any]:

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from loglane.audit import database
 from loglane.audit.database import open_engine, open_sync_engine
@@ -159,20 +160,18 @@ def test_tls_of_aiomysql_is_a_context(monkeypatch):
 def test_pool_is_as_large_as_asked(tmp_path):
     """No connection beyond the given number is ever made."""
 
-    async def run() -> int:
+    async def run() -> None:
         engine = open_engine(f"sqlite:///{tmp_path}/audit.db", pool_size=2, pool_timeout=0.01)
-        taken = []
+        taken = [await engine.connect() for _ in range(2)]
         try:
-            for _ in range(3):
-                taken.append(await engine.connect())
-        except Exception as error:
-            assert "limit of size 2 overflow 0" in str(error)
-        for connection in taken:
-            await connection.close()
-        await engine.dispose()
-        return len(taken)
+            with pytest.raises(PoolTimeout, match="limit of size 2 overflow 0"):
+                await engine.connect()
+        finally:
+            for connection in taken:
+                await connection.close()
+            await engine.dispose()
 
-    assert 2 == asyncio.run(run())
+    asyncio.run(run())
 
 
 class Said(Exception):

@@ -46,7 +46,7 @@ def clock(monkeypatch):
         at = datetime.now(timezone.utc)
 
         @classmethod
-        def now(cls, tz=None):
+        def now(cls, _tz=None):
             return cls.at
 
     monkeypatch.setattr(sealing, "datetime", Clock)
@@ -201,11 +201,9 @@ def test_inserted_seal_shows(sealed):
     forged = event()
     add(sealed, forged)
     day = seals_of(sealed)[0][0]
-    execute(
-        sealed,
-        f"INSERT INTO audit_seals (day, seq, event_id, hash) "
-        f"VALUES ('{day}', 11, '{forged.event_id}', '{'0' * 64}')",
-    )
+    made_by_hand = {"day": day, "seq": 11, "event_id": forged.event_id, "hash": START}
+    with engine_of(sealed) as engine, engine.begin() as connection:
+        connection.execute(insert(audit_seals).values(made_by_hand))
     assert [("changed", forged.event_id)] == breaks(sealed)
 
 
@@ -246,10 +244,10 @@ def test_day_that_is_gone_shows(url, clock):
         seal_all(url)
     rows = seals_of(url)
     execute(url, "DELETE FROM audit_seals WHERE day = '2026-11-21'")
-    execute(url, f"DELETE FROM audit_records WHERE event_id = '{rows[1][2]}'")
+    execute(url, "DELETE FROM audit_records WHERE event_id = :id", id=rows[1][2])
     assert [("changed", rows[2][2])] == breaks(url)
     execute(url, "DELETE FROM audit_seals WHERE day = '2026-11-20'")
-    execute(url, f"DELETE FROM audit_records WHERE event_id = '{rows[0][2]}'")
+    execute(url, "DELETE FROM audit_records WHERE event_id = :id", id=rows[0][2])
     assert [("changed", rows[2][2])] == breaks(url)
     # Unless they were archived, and their last hash was kept.
     assert [] == breaks(url, expect={date(2026, 11, 21): rows[1][3]})
@@ -281,7 +279,7 @@ def test_late_commit_is_sealed_in_the_end(url, monkeypatch):
         )
     for _ in range(5):
         write(url, [event()], tamper_evident=True)
-    execute(url, f"DELETE FROM audit_seals WHERE event_id = '{late.event_id}'")
+    execute(url, "DELETE FROM audit_seals WHERE event_id = :id", id=late.event_id)
     assert (0, 1) == (seal_all(url), seal_all(url, everything=True))
 
 
