@@ -24,7 +24,8 @@ from loglane.audit.chain import START, link
 from loglane.audit.database import SQLITE_BEGIN
 from loglane.audit.table import audit_records, audit_seals
 
-_AT_ONCE = 500
+# A page is hashed between two turns of the event loop: a few milliseconds.
+_AT_ONCE = 200
 _ATTEMPTS = 5
 # A transaction may commit records long after later ones were sealed: this many ids are looked at
 # again. What is older is for `seal(everything=True)`, and `verify` names it.

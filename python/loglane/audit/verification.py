@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import and_, not_, or_, select
@@ -109,7 +110,7 @@ def verify_records(
         walk = _Walk(_before(connection, since, expect), expect)
         for row in _sealed(connection, since, until):
             walk.take(row)
-        walk.finish(since, until)
+        walk.finish(partial(_is_there, connection))
         unsealed, pending = _unsealed(connection, since, until)
     return Verification(tuple(walk.days()), (*walk.breaks, *unsealed), pending)
 
@@ -140,13 +141,12 @@ class _Walk:
         if self.expect.get(day) == row["seal_hash"]:
             self._met.add(day)
 
-    def finish(self, since: date | None, until: date | None) -> None:
-        """Miss the hashes that were expected and not met."""
+    def finish(self, is_there: Callable[[date, str], bool]) -> None:
+        """Miss the hashes that were expected and not met; those of other days are asked for."""
         for day in sorted(set(self.expect) - self._met):
-            is_asked = (since is None or day >= since) and (until is None or day <= until)
-            if is_asked:
-                said = "its chain has no such hash" if day in self._heads else "it has no seals"
-                self.breaks.append(Break("other head", day, "", f"{day}: {said} as was expected"))
+            if day in self._heads or not is_there(day, self.expect[day]):
+                text = f"{day}: its chain does not have the hash that was expected"
+                self.breaks.append(Break("other head", day, "", text))
 
     def days(self) -> Iterator[Day]:
         """Yield what was walked along, by day."""
@@ -246,6 +246,11 @@ def _unsealed(
     late = connection.execute(found.where(not_(is_new))).scalars()
     breaks = [Break("not sealed", None, one, f"{one}: the record has no seal") for one in late]
     return breaks, len(connection.execute(found.where(is_new)).scalars().all())
+
+
+def _is_there(connection: Connection, day: date, kept: str) -> bool:
+    found = select(seals.seq).where(seals.day == day, seals.hash == kept)
+    return connection.execute(found).first() is not None
 
 
 def _midnight(day: date) -> datetime:

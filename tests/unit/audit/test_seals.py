@@ -234,6 +234,10 @@ def test_days_follow_each_other(url, clock):
     assert days == [one.day for one in verified(url).days]
     assert days[1:2] == [one.day for one in verified(url, since=days[1], until=days[1]).days]
     assert [] == breaks(url) == breaks(url, since=days[1]) == breaks(url, until=days[1])
+    # A kept head of a day that is not computed again is still looked for.
+    kept = {days[0]: seals_of(url)[1][3]}
+    assert [] == breaks(url, since=days[1], expect=kept)
+    assert [("other head", "")] == breaks(url, since=days[1], expect={days[0]: "0" * 64})
 
 
 def test_day_that_is_gone_shows(url, clock):
@@ -292,10 +296,24 @@ def test_many_are_sealed_in_pages(url, monkeypatch):
     assert (50, True) == (verified(url).days[0].count, verified(url).passed)
 
 
-def test_sealers_at_a_time_seal_each_record_once(url):
+def test_sealers_at_a_time_seal_each_record_once(url, monkeypatch):
     """They meet on the key; the chain is whole and has no record twice."""
+    monkeypatch.setattr(sealing, "_AT_ONCE", 50)
     add(url, *(event() for _ in range(200)))
     errors: list[BaseException] = []
+    together = threading.Barrier(4)
+    look = sealing._unsealed
+
+    def look_together(*arguments: object) -> list[int]:
+        found = look(*arguments)
+        if not met.is_set():
+            # All have seen the same records before one of them is sealed.
+            together.wait(30)
+            met.set()
+        return found
+
+    met = threading.Event()
+    monkeypatch.setattr(sealing, "_unsealed", look_together)
 
     def run() -> None:
         try:
