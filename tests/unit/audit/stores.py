@@ -62,9 +62,11 @@ def write(url: str, *batches: Sequence[AuditEvent], **settings: Any) -> list[lis
     return asyncio.run(run())
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+async def until(
+    condition: Callable[[], bool], timeout_s: float = 30, pause_s: float = 0.01
+) -> None:
     """Wait for a condition."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "it did not come true"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause_s)
