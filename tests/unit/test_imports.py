@@ -29,7 +29,7 @@ ALLOWED = {
     "carry": {"context", "trace", "masking"},
     "flow": {"fields"},
     "sampling": {"fields"},
-    "sinks": {"fields", "settings", "rendering"},
+    "sinks": {"errors", "fields", "settings", "rendering"},
     "entry": {"fields", "masking"},
     "exceptions": set(),
     "record": {"context", "trace", "flow", "entry", "exceptions"},
@@ -68,7 +68,7 @@ ALLOWED = {
     "generation": {"context", "entry", "marks", "engine"},
     "audit": {
         "errors", "fields", "settings", "context", "trace", "carry", "masking", "values",
-        "event_id", "sinks", "logger", "pipeline",
+        "event_id", "sinks", "entry", "logger", "pipeline",
     },
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},
