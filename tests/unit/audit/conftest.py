@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 import pytest
 
-from loglane.event_id import new_event_id
 from loglane.settings.audit import Audit
 from loglane.sinks.audit import AuditIntake
-
-
-def make_line(**fields):
-    """Return a marked line, as the pipeline renders it."""
-    record = {
-        "timestamp": "2026-11-22T06:28:34.123456Z",
-        "level": "info",
-        "message": "role_changed",
-        "logger": "app.users",
-        "event_id": new_event_id(),
-        **fields,
-    }
-    return orjson.dumps({name: value for name, value in record.items() if value is not None})
+from tests.unit.audit.marked_lines import make_line
 
 
 @pytest.fixture

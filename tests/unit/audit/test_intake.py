@@ -23,12 +23,16 @@ class Consumer:
 
     def __init__(self):
         self.heard = []
+        self.runs = True
 
     def ring(self):
         self.heard.append("ring")
 
     def look(self):
         self.heard.append("look")
+
+    def is_running(self):
+        return self.runs
 
     def finish(self):
         self.heard.append("finish")
@@ -106,6 +110,10 @@ def test_intake_has_one_worker(intake):
     with pytest.raises(AuditError, match="runs in this process already"):
         one.attach(Consumer())
     one.detach(first)
+    second = Consumer()
+    one.attach(second)
+    # Its event loop was closed under it.
+    second.runs = False
     one.attach(Consumer())
 
 

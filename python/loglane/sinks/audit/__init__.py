@@ -2,7 +2,18 @@
 
 from loglane.sinks.audit.consumer import Consumer
 from loglane.sinks.audit.intake import AuditIntake
-from loglane.sinks.audit.outbox import DeadLetter, Outbox
+from loglane.sinks.audit.outbox import DeadLetter, Outbox, event_id_of
 from loglane.sinks.audit.process import intake_of, present_intake
+from loglane.sinks.audit.waiting import Record, Row
 
-__all__ = ["AuditIntake", "Consumer", "DeadLetter", "Outbox", "intake_of", "present_intake"]
+__all__ = [
+    "AuditIntake",
+    "Consumer",
+    "DeadLetter",
+    "Outbox",
+    "Record",
+    "Row",
+    "event_id_of",
+    "intake_of",
+    "present_intake",
+]

@@ -14,5 +14,8 @@ class Consumer(Protocol):
     def look(self) -> None:
         """Tell it that records wait in the outbox."""
 
+    def is_running(self) -> bool:
+        """Tell whether it still can take anything."""
+
     def finish(self) -> None:
         """Have it end within its time, because the interpreter is ending."""

@@ -106,7 +106,8 @@ class AuditIntake:
             AuditError: Another one does.
         """
         with self._lock:
-            if self._consumer is not None:
+            # One whose event loop was closed under it has not said so.
+            if self._consumer is not None and self._consumer.is_running():
                 raise AuditError("an audit worker runs in this process already; stop it first")
             self._consumer = consumer
 
@@ -246,7 +247,7 @@ class AuditIntake:
     def _spilled(self, future: Future[Any]) -> None:
         if not future.cancelled() and future.exception() is None:
             self.tally.add("spilled")
-            self._look()
+            self.look()
 
     def _hold(self, lines: Sequence[bytes], outbox: Outbox) -> None:
         """Write records to the disk; as many as there is room for wait in memory, too."""
@@ -258,7 +259,7 @@ class AuditIntake:
             self._ring()
         if held < len(lines):
             self.tally.add("spilled", len(lines) - held)
-            self._look()
+            self.look()
 
     def _journal(self) -> Journal | None:
         outbox = self.settings.outbox
@@ -284,7 +285,7 @@ class AuditIntake:
         if not problem:
             self.tally.add("spilled", len(records))
             self.waiting.remove(records)
-            self._look()
+            self.look()
         return problem
 
     def _ring(self) -> None:
@@ -292,7 +293,8 @@ class AuditIntake:
         if consumer is not None:
             consumer.ring()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Tell the worker that records wait in the outbox."""
         consumer = self._consumer
         if consumer is not None:
             consumer.look()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import threading
 
 from loglane.settings.audit import Audit
@@ -18,6 +20,8 @@ def intake_of(settings: Audit) -> AuditIntake:
     with _making:
         if _intake is None:
             _intake = AuditIntake(settings)
+            atexit.register(_end)
+            _end_with_child()
         elif _intake.settings is not settings:
             _intake.take_over(settings)
         return _intake
@@ -28,6 +32,23 @@ def _start_child() -> None:
     _making = threading.RLock()
     if _intake is not None:
         _intake.start_child()
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            # Finalizers of the parent are cleared after this.
+            util.register_after_fork(_intake, lambda _: _end_with_child())
+
+
+def _end() -> None:
+    if _intake is not None:
+        _intake.end()
+
+
+def _end_with_child() -> None:
+    """End with a child of multiprocessing, too, which runs finalizers and no exit hooks."""
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _end, exitpriority=0)
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,0 +1,329 @@
+"""What is done with one batch: written, tried again, put into the outbox, or buried."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Literal, TypeVar
+
+from loglane.audit.event import AuditEvent
+from loglane.audit.marked import event_of_line
+from loglane.audit.sink import AuditSink, Outcome
+from loglane.errors import AuditError, SinkUnavailable
+from loglane.logger import Logger
+from loglane.settings.audit import Audit
+from loglane.sinks.audit import AuditIntake, Outbox, Record, Row, event_id_of
+
+T = TypeVar("T")
+Bad = tuple[Record, str]
+
+_log = Logger("loglane.audit")
+# A sink that has not answered by then is taken for one that is away.
+WRITE_S = 60.0
+# Records are read so many at a time; the app's own tasks have their turn in between.
+_READ_AT_ONCE = 50
+# Ids that are named in one line.
+NAMED = 20
+
+
+@dataclass
+class Batch:
+    """Records that are written at once.
+
+    Attributes:
+        records: As they were taken.
+        events: What is written, each id once.
+        by_id: The records of each id; more than one when a line was recorded twice.
+        bad: Records that are none, and why.
+    """
+
+    records: Sequence[Record]
+    events: list[AuditEvent] = field(default_factory=list)
+    by_id: dict[str, list[Record]] = field(default_factory=dict)
+    bad: list[Bad] = field(default_factory=list)
+
+
+class Delivery:
+    """Takes batches to the sink; one for all tasks of a worker.
+
+    Attributes:
+        is_away: Whether the sink could not be reached; batches go to the outbox then.
+    """
+
+    def __init__(
+        self, settings: Audit, intake: AuditIntake, sink: AuditSink, model: type[AuditEvent]
+    ) -> None:
+        """Set where records come from and go to.
+
+        Args:
+            settings: The section `audit`.
+            intake: Has the outbox and the counts.
+            sink: Is given the batches.
+            model: Class of the records.
+        """
+        self._retry = settings.retry
+        self._intake = intake
+        self._tally = intake.tally
+        self._sink = sink
+        self._model = model
+        self._connections = asyncio.Semaphore(settings.workers)
+        self._back = asyncio.Event()
+        self._failures = 0
+        self._written_at = 0.0
+        # Records of which the sink failed, and since when.
+        self._failing: dict[bytes, float] = {}
+        self.is_away = False
+
+    async def deliver(self, records: Sequence[Record]) -> None:
+        """Write fresh records, or put them into the outbox; returns when one of it is done."""
+        batch = await self._read(records)
+        attempt = 0
+        while True:
+            if self.is_away and await self.spill(batch.records):
+                return
+            attempt += 1
+            try:
+                await self._write(batch)
+                return
+            except SinkUnavailable as error:
+                self._failed(error, attempt)
+            except AuditError as error:
+                self._say_unwritable(error)
+            except Exception as error:  # noqa: BLE001 - the worker must live on
+                self._complain(error, len(batch.records))
+                if await self.spill(batch.records):
+                    return
+            if not (self.is_away and self._intake.outbox is not None):
+                self._tally.add("retried")
+                await self._pause(attempt)
+
+    async def replay(self, limit: int) -> Literal["empty", "more", "failed"]:
+        """Write the oldest records of the outbox; what cannot be written stays there."""
+        outbox = self._intake.outbox
+        if outbox is None:
+            return "empty"
+        try:
+            rows = await self._work(lambda file: file.take(limit))
+        except AuditError as error:
+            self._say_unwritable(error)
+            return "failed"
+        if not rows:
+            # Nothing to try it with: the next fresh batch will see.
+            self.is_away = False
+            return "empty"
+        now = monotonic()
+        records: list[Record] = [(body, now, Row(outbox, i)) for i, body in rows]
+        settled = False
+        try:
+            settled = await self._try(records)
+        finally:
+            if not settled:
+                await self._release(records)
+        return "more" if settled else "failed"
+
+    def pause_s(self, attempt: int) -> float:
+        """Return how long to wait before another attempt; the longer, the more were in vain."""
+        pause = min(self._retry.first_s * 2.0 ** min(attempt - 1, 32), self._retry.max_s)
+        # Many processes that lost their database at the same moment come back one by one.
+        return pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+
+    async def _try(self, records: Sequence[Record]) -> bool:
+        batch = await self._read(records)
+        try:
+            await self._write(batch)
+        except SinkUnavailable as error:
+            self._failed(error, self._failures + 1)
+            self._tally.add("retried")
+            return False
+        except AuditError as error:
+            self._say_unwritable(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the worker must live on
+            self._complain(error, len(records))
+            return await self._try_each(records)
+        return True
+
+    async def _try_each(self, records: Sequence[Record]) -> bool:
+        """Find the records of which the sink fails, so that they do not stop all others.
+
+        One that fails while others are written is a dead letter; when all fail, it is not them.
+        """
+        began = monotonic()
+        failed: list[Bad] = []
+        for record in records:
+            try:
+                await self._write(await self._read([record]))
+            except AuditError:
+                return False
+            except Exception as error:  # noqa: BLE001 - a bug of the sink, which was told as such
+                failed.append((record, f"the sink failed: {type(error).__name__}"))
+        since = {record[0]: self._failing.get(record[0], began) for record, _ in failed}
+        doomed = [bad for bad in failed if self._written_at > since[bad[0][0]]]
+        self._failing = since
+        if doomed:
+            await self._bury(doomed)
+        return len(doomed) == len(failed)
+
+    async def _read(self, records: Sequence[Record]) -> Batch:
+        batch = Batch(records)
+        for number, record in enumerate(records, 1):
+            try:
+                event = event_of_line(record[0], self._model)
+            except ValueError as error:
+                batch.bad.append((record, str(error)))
+                continue
+            except Exception as error:  # noqa: BLE001 - a validator of the app's own model
+                reason = f"the model failed: {type(error).__name__}"
+                batch.bad.append((record, reason))
+                continue
+            same = batch.by_id.setdefault(event.event_id, [])
+            if not same:
+                batch.events.append(event)
+            same.append(record)
+            if number % _READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return batch
+
+    async def _write(self, batch: Batch) -> None:
+        """Write a batch and settle what came of it.
+
+        Raises:
+            SinkUnavailable: Nothing is known to be written.
+            AuditError: All is written but for the dead letters.
+            Exception: The sink failed in another way.
+        """
+        outcomes: Sequence[Outcome] = ()
+        if batch.events:
+            async with self._connections:
+                try:
+                    outcomes = await asyncio.wait_for(self._sink.write(batch.events), WRITE_S)
+                except asyncio.TimeoutError:
+                    raise SinkUnavailable(f"no answer within {WRITE_S:g} s") from None
+            self._check(batch, outcomes)
+            self._succeeded()
+        stored: list[Record] = []
+        for outcome in outcomes:
+            records = batch.by_id[outcome.event_id]
+            if outcome.status == "refused":
+                batch.bad += [(record, outcome.reason) for record in records]
+            else:
+                stored += records
+                self._tally.add(outcome.status)
+                self._tally.add("known", len(records) - 1)
+        # What is left to do, should the rest fail.
+        batch.events, batch.records = [], [record for record, _ in batch.bad]
+        await self._forget(stored)
+        if batch.bad:
+            await self._bury(batch.bad)
+
+    def _check(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+        told = {outcome.event_id for outcome in outcomes}
+        if len(outcomes) != len(batch.events) or told != set(batch.by_id):
+            raise RuntimeError("the sink did not say what became of each record")
+
+    async def _bury(self, bad: Sequence[Bad]) -> None:
+        """Make dead letters, and say so.
+
+        Raises:
+            AuditError: The outbox cannot be written.
+        """
+        reasons = sorted({reason for _, reason in bad})
+        said = {"count": len(bad), "reasons": reasons[:NAMED], "ids": ids_of([r for r, _ in bad])}
+        if self._intake.outbox is None:
+            self._tally.add("lost.refused", len(bad))
+            _log.error("audit records were refused and are lost: there is no outbox", **said)
+            return
+        home = self._intake.outbox
+        letters = [
+            (row.id if row is not None and row.outbox is home else None, line, reason)
+            for (line, _, row), reason in bad
+        ]
+        await self._work(lambda outbox: outbox.bury(letters))
+        self._tally.add("dead", len(bad))
+        foreign = [record for record, _ in bad if record[2] and record[2].outbox is not home]
+        await self._forget(foreign)
+        _log.error("audit records were refused: see `loglane audit dead`", **said)
+
+    async def _forget(self, records: Sequence[Record]) -> None:
+        """Remove records from the outbox that are stored; one that stays does no harm."""
+        for outbox, ids in _by_outbox(records).items():
+            try:
+                await self._work(lambda file, ids=ids: file.remove(ids), outbox)  # type: ignore[misc]
+            except AuditError as error:
+                self._say_unwritable(error)
+
+    async def _release(self, records: Sequence[Record]) -> None:
+        for outbox, ids in _by_outbox(records).items():
+            try:
+                await self._work(lambda file, ids=ids: file.release(ids), outbox)  # type: ignore[misc]
+            except AuditError as error:
+                # Another process, or the next one, takes them when they are old enough.
+                self._say_unwritable(error)
+
+    async def spill(self, records: Sequence[Record]) -> bool:
+        """Put records into the outbox; return whether they are there."""
+        if self._intake.outbox is None:
+            return False
+        await self._release(records)
+        lines = [line for line, _, row in records if row is None]
+        try:
+            if lines:
+                await self._work(lambda outbox: outbox.add(lines))
+        except AuditError as error:
+            self._say_unwritable(error)
+            return False
+        self._tally.add("spilled", len(records))
+        self._intake.look()
+        return True
+
+    async def _work(self, work: Callable[[Outbox], T], outbox: Outbox | None = None) -> T:
+        return await asyncio.wrap_future(self._intake.work(work, outbox))
+
+    async def _pause(self, attempt: int) -> None:
+        """Wait before another attempt; less when another batch was written meanwhile."""
+        self._back.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._back.wait(), self.pause_s(attempt))
+
+    def _failed(self, error: SinkUnavailable, attempt: int) -> None:
+        self._failures += 1
+        self._tally.last_error = str(error)
+        if attempt >= self._retry.attempts and not self.is_away:
+            self.is_away = True
+            place = self._intake.outbox
+            where = f"in {place.path}" if place is not None else "in memory"
+            _log.error(f"the audit database is away; records wait {where}", error=str(error))
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        self._written_at = monotonic()
+        self._tally.last_error = ""
+        self._back.set()
+        if self.is_away:
+            self.is_away = False
+            _log.warning("the audit database is back; what waits is written now")
+
+    def _complain(self, error: Exception, count: int) -> None:
+        self._tally.last_error = f"{type(error).__name__}: {error}"
+        _log.error("the sink of audit records failed", exc_info=error, count=count)
+
+    def _say_unwritable(self, error: AuditError) -> None:
+        self._tally.last_error = str(error)
+        _log.error("the outbox of audit records cannot be used", error=str(error))
+
+
+def ids_of(records: Sequence[Record]) -> list[str]:
+    """Return the ids of the first records."""
+    return [event_id_of(line) or "without id" for line, _, _ in records[:NAMED]]
+
+
+def _by_outbox(records: Sequence[Record]) -> dict[Outbox, list[int]]:
+    found: dict[Outbox, list[int]] = {}
+    for _, _, row in records:
+        if row is not None:
+            found.setdefault(row.outbox, []).append(row.id)
+    return found

@@ -1,0 +1,45 @@
+"""What became of the audit records of this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loglane.errors import AuditError
+from loglane.sinks.audit import present_intake
+
+
+def audit_stats() -> dict[str, Any]:
+    """Return what became of audit records since the process began, or was forked.
+
+    Returns:
+        Records `queued` in memory and their `queued_bytes`, `in_hand` in batches under way;
+        `written`, and `known` when they were stored before; batches `retried`; records `spilled`
+        to the outbox instead of being written at once; in the file now, from all processes that
+        share it, `outbox` and `dead`, None when it cannot be read; `lost` by reason (see
+        `AuditIntake.losses`); `lag_s`, the age of the oldest record in memory; whether the
+        database `is_away`, and the `last_error`, '' when all is well. Empty when nothing was
+        recorded and no worker was started in this process.
+    """
+    intake = present_intake()
+    if intake is None:
+        return {}
+    waiting, tally, outbox = intake.waiting, intake.tally, intake.outbox
+    pending: int | None = 0
+    dead: int | None = 0
+    if outbox is not None and outbox.path.exists():
+        try:
+            pending, dead = outbox.counts()
+        except AuditError:
+            pending = dead = None
+    return {
+        "queued": len(waiting),
+        "queued_bytes": waiting.size,
+        "in_hand": waiting.in_hand,
+        **{name: tally[name] for name in ("written", "known", "retried", "spilled")},
+        "outbox": pending,
+        "dead": dead,
+        "lost": intake.losses(),
+        "lag_s": waiting.age_s(),
+        "is_away": bool(getattr(intake.consumer, "is_away", False)),
+        "last_error": tally.last_error,
+    }
