@@ -91,6 +91,7 @@ audit_records = Table(
     Column("extra", JSON, nullable=False),
     Index("ix_audit_records_occurred_at", "occurred_at", "id"),
     Index("ix_audit_records_actor", "actor", "occurred_at"),
+    Index("ix_audit_records_user_id", "user_id", "occurred_at"),
     Index("ix_audit_records_action", "action", "occurred_at"),
     Index("ix_audit_records_resource", "resource", "occurred_at"),
     Index("ix_audit_records_status", "status", "occurred_at"),

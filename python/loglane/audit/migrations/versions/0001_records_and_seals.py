@@ -22,6 +22,7 @@ _MYSQL = {
 _INDEXES = {
     "ix_audit_records_occurred_at": ["occurred_at", "id"],
     "ix_audit_records_actor": ["actor", "occurred_at"],
+    "ix_audit_records_user_id": ["user_id", "occurred_at"],
     "ix_audit_records_action": ["action", "occurred_at"],
     "ix_audit_records_resource": ["resource", "occurred_at"],
     "ix_audit_records_status": ["status", "occurred_at"],
