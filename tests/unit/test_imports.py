@@ -68,7 +68,7 @@ ALLOWED = {
     "generation": {"context", "entry", "marks", "engine"},
     "audit": {
         "errors", "fields", "settings", "context", "trace", "carry", "masking", "values",
-        "event_id", "sinks", "entry", "logger", "pipeline",
+        "event_id", "marks", "sinks", "entry", "logger", "pipeline",
     },
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},

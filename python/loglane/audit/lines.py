@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from loglane.audit.faults import reason_of
 from loglane.logger import Logger
+from loglane.marks import MARKING
 
 Row = dict[str, Any]
 
@@ -23,9 +24,7 @@ _LINE_FIELDS = (
     "event_id", "actor", "user_id", "resource", "status", "error", "duration_ms", "trace_id",
 )  # fmt: skip
 # What a log call gives a meaning of its own.
-_SPECIAL = frozenset(
-    (*_LINE_FIELDS, "log_category", "exc_info", "stack_info", "persist_db", "to_db")
-)
+_SPECIAL = frozenset((*_LINE_FIELDS, "log_category", "exc_info", "stack_info", *MARKING))
 _log = Logger("loglane.audit")
 _lock = threading.Lock()
 _counts = {"committed": 0, "rolled_back": 0, "failed": 0}
