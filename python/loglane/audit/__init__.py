@@ -12,19 +12,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loglane.audit.decorator import audit_log
     from loglane.audit.event import AuditEvent
+    from loglane.audit.lifespan import audit_lifespan
     from loglane.audit.reading import AuditPage
     from loglane.audit.service import AuditLog
     from loglane.audit.sink import AuditSink, Outcome
+    from loglane.audit.stats import audit_stats
     from loglane.audit.sync import SyncAuditLog
+    from loglane.audit.worker import AuditWorker
 
 __all__ = [
     "AuditEvent",
     "AuditLog",
     "AuditPage",
     "AuditSink",
+    "AuditWorker",
     "Outcome",
     "SyncAuditLog",
+    "audit_lifespan",
     "audit_log",
+    "audit_stats",
 ]
 
 # Decorating functions needs no SQLAlchemy, and reading no worker.
@@ -33,9 +39,12 @@ _MODULES = {
     "AuditLog": "service",
     "AuditPage": "reading",
     "AuditSink": "sink",
+    "AuditWorker": "worker",
     "Outcome": "sink",
     "SyncAuditLog": "sync",
+    "audit_lifespan": "lifespan",
     "audit_log": "decorator",
+    "audit_stats": "stats",
 }
 
 
