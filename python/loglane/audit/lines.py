@@ -6,6 +6,7 @@ transaction, on a list of its session or connection.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,6 +29,15 @@ _SPECIAL = frozenset((*_LINE_FIELDS, "log_category", "exc_info", "stack_info", *
 _log = Logger("loglane.audit")
 _lock = threading.Lock()
 _counts = {"committed": 0, "rolled_back": 0, "failed": 0}
+
+
+def _start_child() -> None:
+    global _lock  # noqa: PLW0603 - another thread may have held it when the process forked
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_child)
 
 
 def explicit_counts() -> dict[str, int]:

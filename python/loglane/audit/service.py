@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 from uuid import UUID
@@ -76,6 +77,7 @@ class AuditLog:
         self._connections = connections
         self._own: AsyncEngine | None = None
         self._is_shared = False
+        self._process = os.getpid()
         # A semaphore belongs to the loop that it was first waited for in.
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             WeakKeyDictionary()
@@ -257,8 +259,13 @@ class AuditLog:
             return await connection.run_sync(work)
 
     def _own_engine(self) -> AsyncEngine:
+        if self._own is not None and self._process != os.getpid():
+            # A fork: these connections are the parent's.
+            if not self._is_shared:
+                self._own.sync_engine.dispose(close=False)
+            self._own = None
         if self._own is None:
-            self._own = self._open()
+            self._own, self._process = self._open(), os.getpid()
         return self._own
 
     def _open(self) -> AsyncEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -75,6 +76,7 @@ class SyncAuditLog:
         self._lock = threading.Lock()
         self._own: Engine | None = None
         self._is_shared = False
+        self._process = os.getpid()
         self._gate = threading.BoundedSemaphore(connections)
 
     def __enter__(self) -> Self:
@@ -207,8 +209,13 @@ class SyncAuditLog:
 
     def _own_engine(self) -> Engine:
         with self._lock:
+            if self._own is not None and self._process != os.getpid():
+                # A fork: these connections are the parent's.
+                if not self._is_shared:
+                    self._own.dispose(close=False)
+                self._own = None
             if self._own is None:
-                self._own = self._open()
+                self._own, self._process = self._open(), os.getpid()
                 width = width_of(self._own.pool, self._connections)
                 self._gate = threading.BoundedSemaphore(width)
             return self._own

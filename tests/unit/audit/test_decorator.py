@@ -215,11 +215,13 @@ def test_positional_only_parameters_are_found(records):
     """Where another of their name is among those by name."""
 
     @audit_log("a", resource="{order_id}-{others}")
-    def work(order_id, /, **others):
+    def work(order_id=0, /, **others):
         return None
 
     work(1, order_id=2)
-    assert ["1-{'order_id': 2}"] == [record["resource"] for record in records]
+    work(order_id=2)
+    expected = ["1-{'order_id': 2}", "0-{'order_id': 2}"]
+    assert expected == [record["resource"] for record in records]
 
 
 def test_self_is_a_parameter(records):
@@ -507,6 +509,18 @@ def test_calls_of_another_task_or_thread_are_their_own(records, how):
     assert ["1", "1"] == [record["resource"] for record in records]
 
 
+def test_a_call_that_is_over_is_not_around_another(records):
+    """Its context may live on, and be entered in the same thread again."""
+    inner = make("sync", str, resource="order_id")
+
+    @audit_log("delete_order", resource="order_id")
+    def outer(order_id):
+        return loglane.carry(inner)
+
+    outer(1)(1)
+    assert ["1", "1"] == [record["resource"] for record in records]
+
+
 def test_calls_side_by_side_are_their_own(records):
     """In tasks of one loop, and in threads."""
     delete = make("async", lambda n: n, resource="order_id")
@@ -544,8 +558,9 @@ def test_a_cancelled_call_is_a_failure(records):
     assert [("failure", "CancelledError: ")] == shown(records, "status", "error")
 
 
-def test_a_coroutine_that_is_thrown_away_is_a_failure(records):
+def test_a_coroutine_that_is_thrown_away_is_a_failure(recorder, records):
     """It waits for nothing any more, and another context is left alone."""
+    recorder.later = Future()
 
     @audit_log("wait")
     async def wait():

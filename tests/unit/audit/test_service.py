@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 
 import loglane
 from loglane.audit import AuditEvent, AuditLog
+from loglane.audit.database import LOCK_S
 from loglane.audit.lines import explicit_counts
 from loglane.audit.table import audit_records, metadata
 from loglane.errors import AuditError, SinkUnavailable
@@ -300,15 +302,17 @@ def test_a_lock_that_the_caller_holds_is_found_at_once(sqlite_url):
                 session.add(Order(id=1, state="new"))
                 await session.flush()
                 with pytest.raises(SinkUnavailable, match="SQLite has one writer at a time"):
-                    await audit.create_log(
-                        AuditEvent(action="a"), session=session, independent=True
+                    # Half of the engine's own time-out.
+                    await asyncio.wait_for(
+                        audit.create_log(AuditEvent(action="a"), session=session, independent=True),
+                        LOCK_S / 2,
                     )
                 await session.commit()
             await audit.create_log(AuditEvent(action="b"), independent=True)
             async with audit._own_engine().connect() as connection:
                 return (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
 
-    assert 10_000 == asyncio.run(run())
+    assert LOCK_S * 1000 == asyncio.run(run())
     assert ["b"] == actions(sqlite_url)
 
 
@@ -367,6 +371,16 @@ def test_the_service_has_a_pool_of_its_own(url, source):
 
     asyncio.run(run())
     assert ["a"] == actions(url)
+
+
+def test_a_forked_process_has_connections_of_its_own(sqlite_url, monkeypatch):
+    """Those of its parent are neither used nor closed by it."""
+    audit = AuditLog(sqlite_url)
+    before = audit._own_engine()
+    assert before is audit._own_engine()
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    assert before is not audit._own_engine()
 
 
 def test_by_default_it_is_the_configured_database(sqlite_url):

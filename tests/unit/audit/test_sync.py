@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -191,6 +192,16 @@ def test_threads_wait_for_no_pool(url):
     ):
         list(pool.map(request, range(400)))
     assert sorted(map(str, range(400))) == sorted(row["actor"] for row in stored(url))
+
+
+def test_a_forked_process_has_connections_of_its_own(sqlite_url, monkeypatch):
+    """Those of its parent are neither used nor closed by it."""
+    audit = SyncAuditLog(sqlite_url)
+    before = audit._own_engine()
+    assert before is audit._own_engine()
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    assert before is not audit._own_engine()
 
 
 def test_by_default_it_is_the_configured_database(sqlite_url):
