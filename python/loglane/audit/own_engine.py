@@ -70,10 +70,15 @@ def plan_own(engine: Engine) -> Plan:
     return Plan(engine.pool.recreate(), options)
 
 
-def width_of(pool: Pool, connections: int) -> int:
-    """Return how many may use a pool at a time, so that none ever waits in the pool itself."""
-    size = pool.size() if isinstance(pool, QueuePool) else 0
-    return min(connections, size) if size else connections
+def widths_of(engine: Engine, connections: int) -> tuple[int, int]:
+    """Return how many may use a service's engine at a time, and how many of them may write.
+
+    None waits in the pool itself, which would lose patience. SQLite has one writer at a time, and
+    does not let those who wait for it in turn.
+    """
+    size = engine.pool.size() if isinstance(engine.pool, QueuePool) else 0
+    width = min(connections, size) if size else connections
+    return width, 1 if engine.dialect.name == "sqlite" else width
 
 
 def bind_of(session: Session) -> Engine:

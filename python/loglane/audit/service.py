@@ -32,7 +32,7 @@ from loglane.audit.own_engine import (
     open_async,
     plan_own,
     refuse_shared,
-    width_of,
+    widths_of,
 )
 from loglane.audit.reading import (
     AuditPage,
@@ -48,6 +48,8 @@ from loglane.audit.writing import as_audit_error, check_way, insert_record, stor
 
 Target: TypeAlias = "AsyncSession | async_scoped_session[AsyncSession] | AsyncConnection"
 Result = TypeVar("Result")
+# For everybody, and for those who write.
+Gates: TypeAlias = tuple[asyncio.Semaphore, asyncio.Semaphore]
 
 
 class AuditLog:
@@ -79,9 +81,7 @@ class AuditLog:
         self._is_shared = False
         self._process = os.getpid()
         # A semaphore belongs to the loop that it was first waited for in.
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-            WeakKeyDictionary()
-        )
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, Gates] = WeakKeyDictionary()
 
     async def __aenter__(self) -> Self:
         return self
@@ -242,21 +242,25 @@ class AuditLog:
         if target is not None:
             is_locked = await target.run_sync(lambda sync: holds_lock(sync, engine))
         try:
-            await self._alone(lambda one: write_and_commit(one, row, is_locked=is_locked))
+            async with self._gates_of_loop()[1]:
+                await self._alone(lambda one: write_and_commit(one, row, is_locked=is_locked))
         except SQLAlchemyError as error:
             count_failure()
             raise as_audit_error(error, engine.url) from error
 
     async def _alone(self, work: Callable[[Connection], Result]) -> Result:
         """Run work on a connection of the service's own; wait until one is free."""
-        engine = self._own_engine()
-        loop = asyncio.get_running_loop()
-        gate = self._gates.get(loop)
-        if gate is None:
-            width = width_of(engine.sync_engine.pool, self._connections)
-            gate = self._gates[loop] = asyncio.Semaphore(width)
-        async with gate, engine.connect() as connection:
+        async with self._gates_of_loop()[0], self._own_engine().connect() as connection:
             return await connection.run_sync(work)
+
+    def _gates_of_loop(self) -> Gates:
+        loop = asyncio.get_running_loop()
+        gates = self._gates.get(loop)
+        if gates is None:
+            all_of_them, writers = widths_of(self._own_engine().sync_engine, self._connections)
+            gates = asyncio.Semaphore(all_of_them), asyncio.Semaphore(writers)
+            self._gates[loop] = gates
+        return gates
 
     def _own_engine(self) -> AsyncEngine:
         if self._own is not None and self._process != os.getpid():

@@ -25,7 +25,7 @@ from loglane.audit.own_engine import (
     open_sync,
     plan_own,
     refuse_shared,
-    width_of,
+    widths_of,
 )
 from loglane.audit.reading import (
     AuditPage,
@@ -77,7 +77,7 @@ class SyncAuditLog:
         self._own: Engine | None = None
         self._is_shared = False
         self._process = os.getpid()
-        self._gate = threading.BoundedSemaphore(connections)
+        self._gate = self._turn = threading.BoundedSemaphore(connections)
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +196,8 @@ class SyncAuditLog:
             raise refuse_shared(engine)
         is_locked = target is not None and holds_lock(target, engine)
         try:
-            self._alone(lambda one: write_and_commit(one, row, is_locked=is_locked))
+            with self._turn:
+                self._alone(lambda one: write_and_commit(one, row, is_locked=is_locked))
         except SQLAlchemyError as error:
             count_failure()
             raise as_audit_error(error, engine.url) from error
@@ -216,8 +217,9 @@ class SyncAuditLog:
                 self._own = None
             if self._own is None:
                 self._own, self._process = self._open(), os.getpid()
-                width = width_of(self._own.pool, self._connections)
+                width, writers = widths_of(self._own, self._connections)
                 self._gate = threading.BoundedSemaphore(width)
+                self._turn = threading.BoundedSemaphore(writers)
             return self._own
 
     def _open(self) -> Engine:
