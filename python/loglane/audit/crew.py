@@ -10,9 +10,11 @@ from contextvars import Context
 from time import monotonic
 from typing import Any
 
-from loglane.audit.delivery import Delivery, ids_of
+from loglane.audit.batch import ids_of
+from loglane.audit.delivery import Delivery
 from loglane.audit.event import AuditEvent
 from loglane.audit.sink import AuditSink
+from loglane.audit.waits import heard
 from loglane.logger import Logger
 from loglane.settings.audit import Audit
 from loglane.sinks.audit import AuditIntake, Record
@@ -163,7 +165,7 @@ class Crew:
         waiting = self._intake.waiting
         self._bell.clear()
         if waiting.arm(count) and not self._draining.is_set():
-            await _heard(self._bell, timeout_s)
+            await heard(self._bell, timeout_s)
         waiting.arm(sys.maxsize)
         return len(waiting) > 0 or not self._draining.is_set()
 
@@ -182,9 +184,9 @@ class Crew:
                 return
             elif outcome == "failed":
                 attempt += 1
-                await _heard(self._draining, self._delivery.pause_s(attempt))
+                await heard(self._draining, self._delivery.pause_s(attempt))
             else:
-                await _heard(self._found, _LOOK_EVERY_S)
+                await heard(self._found, _LOOK_EVERY_S)
 
     def _is_last(self, outcome: str) -> bool:
         # Writers that are not done may still put something there.
@@ -226,11 +228,6 @@ class Crew:
             )
         else:
             _log.info("audit worker stopped", **counts)
-
-
-async def _heard(event: asyncio.Event, timeout_s: float | None) -> None:
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
 
 
 async def _wait(tasks: list[asyncio.Task[None]], until: float) -> None:

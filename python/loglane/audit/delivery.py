@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal, TypeVar
 
+from loglane.audit.batch import NAMED, Bad, Batch, check, ids_of, read
 from loglane.audit.event import AuditEvent
-from loglane.audit.marked import event_of_line
 from loglane.audit.sink import AuditSink, Outcome
+from loglane.audit.waits import heard, within
 from loglane.errors import AuditError, SinkUnavailable
 from loglane.logger import Logger
 from loglane.settings.audit import Audit
-from loglane.sinks.audit import AuditIntake, Outbox, Record, Row, event_id_of
+from loglane.sinks.audit import AuditIntake, Outbox, Record, Row
 
 T = TypeVar("T")
-Bad = tuple[Record, str]
 
 _log = Logger("loglane.audit")
 # A sink that has not answered by then is taken for one that is away.
 WRITE_S = 60.0
-# Records are read so many at a time; the app's own tasks have their turn in between.
-_READ_AT_ONCE = 50
-# Ids that are named in one line.
-NAMED = 20
-
-
-@dataclass
-class Batch:
-    """Records that are written at once.
-
-    Attributes:
-        records: As they were taken.
-        events: What is written, each id once.
-        by_id: The records of each id; more than one when a line was recorded twice.
-        bad: Records that are none, and why.
-    """
-
-    records: Sequence[Record]
-    events: list[AuditEvent] = field(default_factory=list)
-    by_id: dict[str, list[Record]] = field(default_factory=dict)
-    bad: list[Bad] = field(default_factory=list)
 
 
 class Delivery:
@@ -80,7 +57,7 @@ class Delivery:
 
     async def deliver(self, records: Sequence[Record]) -> None:
         """Write fresh records, or put them into the outbox; returns when one of it is done."""
-        batch = await self._read(records)
+        batch = await read(records, self._model)
         attempt = 0
         while True:
             if self.is_away and await self.spill(batch.records):
@@ -107,16 +84,14 @@ class Delivery:
         if outbox is None:
             return "empty"
         try:
-            rows = await self._work(lambda file: file.take(limit))
+            records = await self._take(outbox, limit)
         except AuditError as error:
             self._say_unwritable(error)
             return "failed"
-        if not rows:
+        if not records:
             # Nothing to try it with: the next fresh batch will see.
             self.is_away = False
             return "empty"
-        now = monotonic()
-        records: list[Record] = [(body, now, Row(outbox, i)) for i, body in rows]
         settled = False
         try:
             settled = await self._try(records)
@@ -131,8 +106,20 @@ class Delivery:
         # Many processes that lost their database at the same moment come back one by one.
         return pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret
 
+    async def _take(self, outbox: Outbox, limit: int) -> list[Record]:
+        taking = asyncio.ensure_future(self._work(lambda file: file.take(limit), outbox))
+        try:
+            rows = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # They are taken all the same, and nobody else would give them back.
+            rows = await taking
+            await self._release([(body, 0.0, Row(outbox, i)) for i, body in rows])
+            raise
+        now = monotonic()
+        return [(body, now, Row(outbox, i)) for i, body in rows]
+
     async def _try(self, records: Sequence[Record]) -> bool:
-        batch = await self._read(records)
+        batch = await read(records, self._model)
         try:
             await self._write(batch)
         except SinkUnavailable as error:
@@ -156,7 +143,7 @@ class Delivery:
         failed: list[Bad] = []
         for record in records:
             try:
-                await self._write(await self._read([record]))
+                await self._write(await read([record], self._model))
             except AuditError:
                 return False
             except Exception as error:  # noqa: BLE001 - a bug of the sink, which was told as such
@@ -167,26 +154,6 @@ class Delivery:
         if doomed:
             await self._bury(doomed)
         return len(doomed) == len(failed)
-
-    async def _read(self, records: Sequence[Record]) -> Batch:
-        batch = Batch(records)
-        for number, record in enumerate(records, 1):
-            try:
-                event = event_of_line(record[0], self._model)
-            except ValueError as error:
-                batch.bad.append((record, str(error)))
-                continue
-            except Exception as error:  # noqa: BLE001 - a validator of the app's own model
-                reason = f"the model failed: {type(error).__name__}"
-                batch.bad.append((record, reason))
-                continue
-            same = batch.by_id.setdefault(event.event_id, [])
-            if not same:
-                batch.events.append(event)
-            same.append(record)
-            if number % _READ_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return batch
 
     async def _write(self, batch: Batch) -> None:
         """Write a batch and settle what came of it.
@@ -200,10 +167,10 @@ class Delivery:
         if batch.events:
             async with self._connections:
                 try:
-                    outcomes = await asyncio.wait_for(self._sink.write(batch.events), WRITE_S)
-                except asyncio.TimeoutError:
-                    raise SinkUnavailable(f"no answer within {WRITE_S:g} s") from None
-            self._check(batch, outcomes)
+                    outcomes = await within(self._sink.write(batch.events), WRITE_S)
+                except (TimeoutError, asyncio.TimeoutError) as error:
+                    raise SinkUnavailable(str(error) or "no answer in time") from None
+            check(batch, outcomes)
             self._succeeded()
         stored: list[Record] = []
         for outcome in outcomes:
@@ -219,11 +186,6 @@ class Delivery:
         await self._forget(stored)
         if batch.bad:
             await self._bury(batch.bad)
-
-    def _check(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
-        told = {outcome.event_id for outcome in outcomes}
-        if len(outcomes) != len(batch.events) or told != set(batch.by_id):
-            raise RuntimeError("the sink did not say what became of each record")
 
     async def _bury(self, bad: Sequence[Bad]) -> None:
         """Make dead letters, and say so.
@@ -286,8 +248,7 @@ class Delivery:
     async def _pause(self, attempt: int) -> None:
         """Wait before another attempt; less when another batch was written meanwhile."""
         self._back.clear()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._back.wait(), self.pause_s(attempt))
+        await heard(self._back, self.pause_s(attempt))
 
     def _failed(self, error: SinkUnavailable, attempt: int) -> None:
         self._failures += 1
@@ -314,11 +275,6 @@ class Delivery:
     def _say_unwritable(self, error: AuditError) -> None:
         self._tally.last_error = str(error)
         _log.error("the outbox of audit records cannot be used", error=str(error))
-
-
-def ids_of(records: Sequence[Record]) -> list[str]:
-    """Return the ids of the first records."""
-    return [event_id_of(line) or "without id" for line, _, _ in records[:NAMED]]
 
 
 def _by_outbox(records: Sequence[Record]) -> dict[Outbox, list[int]]:

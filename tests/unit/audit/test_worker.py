@@ -414,13 +414,13 @@ async def test_worker_waits_with_what_the_outbox_does_not_take(make, sink, setti
     worker = make(outbox={"max_bytes": 64 * 1024}, queue=queue)
     acknowledged, refused = [], 0
     async with worker:
-        for _ in range(2000):
+        for _ in range(500):
             try:
                 acknowledged += record(worker, 1, text="x" * 1000)
             except AuditError:
                 refused += 1
             await asyncio.sleep(0)
-        assert refused > 1000
+        assert refused > 100
         assert {"overflow": refused} == audit_stats()["lost"]
         sink.fault = None
         await until(lambda: len(sink.rows) == len(acknowledged))
