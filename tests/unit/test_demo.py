@@ -20,7 +20,9 @@ def test_demo_runs_as_a_command_and_finds_every_line():
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "0 missing, 0 doubled" in done.stdout
     assert "ZeroDivisionError" in done.stdout
-    assert "order_created" in done.stdout
+    assert "role_changed" in done.stdout
+    assert "create_order resource=order:20" in done.stdout
+    assert "24 audit records in the database, 24 of them found as lines" in done.stdout
 
 
 @pytest.mark.parametrize(

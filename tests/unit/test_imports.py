@@ -72,7 +72,7 @@ ALLOWED = {
     },
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},
-    "demo": {"errors", "fields", "resources", "query", "devserver"},
+    "demo": {"errors", "fields", "resources", "query", "devserver", "audit"},
     "cli": {
         "errors", "fields", "settings", "sinks", "query", "audit", "stack", "devserver", "demo",
     },

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from loglane.audit import AuditEvent
 from loglane.query import Entry, LokiClient
 
 LEVEL_STYLES = {
@@ -17,7 +18,9 @@ LEVEL_STYLES = {
     "error": "red",
     "critical": "bold magenta",
 }
-_WIDTH = 110
+_STATUS_STYLES = {"success": "green", "failure": "red"}
+# Records that are shown.
+_RECORDS = 8
 
 
 class Report:
@@ -60,20 +63,50 @@ class Report:
             ),
             ("Which requests were refused?", f"{access} | status >= 400 | status < 500"),
             ("Which requests took longer than 0.2 s?", f"{access} | duration_ms > 200"),
-            ("Who ordered what (the audit events)?", f"{audit} | order_id <= 5"),
+            (
+                "What became of order 2 (its audit records, as lines)?",
+                f'{audit} | resource="order:2"',
+            ),
         ):
             self._question(question, query)
             for entry in client.query_range(query, start_ns, end_ns, direction="forward"):
                 self._entry(entry)
 
-    def verdict(self, written: int, missing: int, doubled: int) -> None:
-        """Print the count of lines written, missing and found too often."""
-        good = not missing and not doubled
+    def records(self, records: Sequence[AuditEvent]) -> None:
+        """Print the newest audit records, as the database has them."""
+        self._question(
+            "Who changed what (the audit trail, in the shop's database)?",
+            "SELECT occurred_at, status, action, resource, actor, error FROM audit_records",
+        )
+        for record in records[:_RECORDS]:
+            text = Text("  ")
+            text.append(f"{record.occurred_at:%H:%M:%S.%f}"[:12] + " ", style="dim")
+            text.append(f"{record.status:8} ", style=_STATUS_STYLES[record.status])
+            text.append(record.action)
+            for name, value in (
+                ("resource", record.resource),
+                ("actor", record.actor),
+                ("error", record.error),
+            ):
+                if value is not None:
+                    text.append(f" {name}=", style="dim")
+                    text.append(value)
+            self._console.print(text)
+        if len(records) > _RECORDS:
+            self._console.print(f"  [dim]and {len(records) - _RECORDS} more[/]")
+
+    def verdict(self, written: int, missing: int, doubled: int, records: int, untold: int) -> None:
+        """Print the count of lines written, missing and found too often, and of records."""
+        good = not (missing or doubled or untold)
         style = "bold green" if good else "bold red"
         self._console.print()
         self._console.print(
             f"[{style}]{written} lines written by the app, {written - missing} found again, "
             f"{missing} missing, {doubled} doubled[/]"
+        )
+        self._console.print(
+            f"[{style}]{records} audit records in the database, {records - untold} of them found "
+            "as lines by their event_id[/]"
         )
         if good:
             self._console.print(
@@ -100,6 +133,8 @@ class Report:
             "order_id",
             "product",
             "total",
+            "resource",
+            "error",
         ):
             if fields.get(name) is not None:
                 text.append(f" {name}=", style="dim")

@@ -55,6 +55,10 @@ def drive(client: httpx2.Client) -> tuple[dict[int, int], str]:
     send("POST", "/orders", json={"product": "durian", "quantity": 1, "user_id": "u-2"})
     send("GET", "/orders/4711")
     send("GET", "/report")
+    send("PUT", "/customers/u-1/role", json={"role": "vip", "by": "u-0"})
+    send("DELETE", "/orders/2", params={"by": "u-1"})
+    send("DELETE", "/orders/4711", params={"by": "u-2"})
+    send("GET", "/orders/2/history")
     trace_id = secrets.token_hex(16)
     parent = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
     send("POST", "/orders/1/refund", headers=parent)
