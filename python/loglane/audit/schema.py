@@ -82,7 +82,8 @@ def init(engine: Engine) -> Change:
     """
     with available(engine.url), _alone(engine) as connection:
         before = _revision(connection)
-        if before is None and not differences(connection):
+        is_new = not inspect(connection).has_table(audit_records.name)
+        if before is None and not is_new and not differences(connection):
             command.stamp(_config(connection), "head")
         else:
             # Goes on where an attempt broke off, too.

@@ -14,7 +14,7 @@ from loglane.audit.crew import Crew
 from loglane.audit.event import AuditEvent
 from loglane.audit.sink import AuditSink
 from loglane.entry import Entry
-from loglane.errors import AuditError
+from loglane.errors import AuditError, LoglaneError
 from loglane.logger import active_engine, emit
 from loglane.settings.audit import Audit
 from loglane.sinks.audit import intake_of
@@ -157,6 +157,7 @@ class AuditWorker:
         settings = self.settings
         sink = self._sink
         if sink is None:
+            await asyncio.to_thread(init_embedded, settings)
             self._own_sink = sink = open_sink(settings)
         crew = Crew(settings, intake_of(settings), sink, self._model, self._finish)
         try:
@@ -219,6 +220,26 @@ def open_sink(settings: Audit) -> AuditSink:
     from loglane.audit.sql import SqlSink
 
     return SqlSink.of(settings)
+
+
+def init_embedded(settings: Audit) -> None:
+    """Make the tables of an SQLite file, which nobody else looks after.
+
+    On a database server `loglane audit init` does, by a user who may. What is wrong here is said
+    when the first batch cannot be written.
+    """
+    if settings.redis.url is not None or not settings.url.startswith("sqlite"):
+        return
+    from loglane.audit.database import open_sync_engine
+    from loglane.audit.schema import init
+
+    engine = open_sync_engine(settings.url)
+    try:
+        init(engine)
+    except LoglaneError as error:
+        emit(Entry("error", "loglane.audit", "tables were not made", fields={"error": str(error)}))
+    finally:
+        engine.dispose()
 
 
 def _write_line(event: AuditEvent) -> None:
