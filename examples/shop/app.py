@@ -124,6 +124,7 @@ async def read_order(order_id: int) -> dict[str, Any]:
 async def cancel_order(order_id: int, by: str) -> None:
     """Cancel an order: recorded whether it works or not."""
     order = await find_order(order_id)
+    log.info("order cancelled", order_id=order_id, by=by)
     async with sessions.begin() as session:
         await session.delete(order)
 
