@@ -59,7 +59,7 @@ ALLOWED = {
     "testing_loki": {"errors", "devserver"},
     "integrations": {
         "errors", "fields", "settings", "context", "trace", "carry", "entry", "logger", "bridge",
-        "records", "pipeline", "query",
+        "records", "pipeline", "query", "audit",
     },
     "query": {"errors", "fields", "settings", "context"},
     "event_id": set(),

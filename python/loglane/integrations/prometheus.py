@@ -11,14 +11,26 @@ Metrics, each since the process began or was forked:
     loglane_loki_queued_lines, .._queued_bytes       what waits in memory
     loglane_loki_wal_lines, .._wal_bytes             what waits in the folder
     loglane_loki_up                                  1, or 0 while it takes no lines
+    loglane_audit_written_records_total              audit records that were stored
+    loglane_audit_known_records_total                that were stored before
+    loglane_audit_retries_total                      batches that had to be written again
+    loglane_audit_spilled_records_total              that went to the outbox in place of the sink
+    loglane_audit_lost_records_total{reason}         that were not kept
+    loglane_audit_queued_records, .._queued_bytes    what waits in memory
+    loglane_audit_in_hand_records                    what is being written
+    loglane_audit_outbox_records                     what waits in the outbox, of all processes
+    loglane_audit_dead_records                       what was refused, of all processes
+    loglane_audit_lag_seconds                        age of the oldest record in memory
+    loglane_audit_up                                 1, or 0 while the database takes no records
 
-Those of Loki are there when lines are pushed. Source of the names:
-https://prometheus.io/docs/practices/naming/
+Those of Loki are there when lines are pushed, those of the audit trail when there is one. Source
+of the names: https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -41,6 +53,20 @@ _GAUGES = {
     "queued_bytes": ("loglane_loki_queued_bytes", "Bytes that wait in memory."),
     "wal_lines": ("loglane_loki_wal_lines", "Lines that wait in the folder."),
     "wal_bytes": ("loglane_loki_wal_bytes", "Bytes that wait in the folder."),
+}
+_AUDIT_COUNTERS = {
+    "written": ("loglane_audit_written_records", "Audit records that were stored."),
+    "known": ("loglane_audit_known_records", "Audit records that were stored before."),
+    "retried": ("loglane_audit_retries", "Batches of audit records that were written again."),
+    "spilled": ("loglane_audit_spilled_records", "Audit records that went to the outbox."),
+}
+_AUDIT_GAUGES = {
+    "queued": ("loglane_audit_queued_records", "Audit records that wait in memory."),
+    "queued_bytes": ("loglane_audit_queued_bytes", "Bytes of audit records in memory."),
+    "in_hand": ("loglane_audit_in_hand_records", "Audit records that are being written."),
+    "outbox": ("loglane_audit_outbox_records", "Audit records that wait in the outbox."),
+    "dead": ("loglane_audit_dead_records", "Audit records that were refused."),
+    "lag_s": ("loglane_audit_lag_seconds", "Age of the oldest audit record in memory."),
 }
 # Python's own ways to say that prometheus_client counts in files, for several processes.
 _SHARED = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
@@ -93,6 +119,7 @@ class _Collector:
         stats = pipeline.loki_sink_stats()
         if stats:
             yield from _pushes(stats)
+        yield from _records()
 
 
 def _lines(counts: dict[str, int]) -> Iterable[Metric]:
@@ -132,3 +159,31 @@ def _pushes(stats: dict[str, Any]) -> Iterable[Metric]:
         reason, _, level = name.partition(".")
         dropped.add_metric([reason, level], count)
     yield dropped
+
+
+def _records() -> Iterable[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    # Without an audit trail nothing of it is imported.
+    if "loglane.sinks.audit" not in sys.modules:
+        return
+    from loglane.audit.stats import audit_stats
+
+    stats = audit_stats()
+    if not stats:
+        return
+    for key, (name, text) in _AUDIT_COUNTERS.items():
+        yield CounterMetricFamily(name, text, value=stats[key])
+    for key, (name, text) in _AUDIT_GAUGES.items():
+        # None is a file that cannot be read, which is not one without records.
+        if stats[key] is not None:
+            yield GaugeMetricFamily(name, text, value=stats[key])
+    yield GaugeMetricFamily(
+        "loglane_audit_up", "Whether the database takes records.", value=not stats["is_away"]
+    )
+    lost = CounterMetricFamily(
+        "loglane_audit_lost_records", "Audit records that were not kept.", labels=["reason"]
+    )
+    for reason, count in stats["lost"].items():
+        lost.add_metric([reason], count)
+    yield lost

@@ -9,8 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import loglane
-from loglane.errors import EnvironmentMissing
+from loglane.errors import AuditOverflow, EnvironmentMissing
 from loglane.integrations.prometheus import register
+from loglane.settings.audit import Audit
+from loglane.sinks.audit import process
 from tests.unit.sinks.loki.fake_loki import FakeLoki, Reply, wait_for
 
 
@@ -116,3 +118,35 @@ def test_importing_does_not_import_the_package():
         "import loglane.integrations.prometheus, sys; sys.exit('prometheus_client' in sys.modules)"
     )
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
+
+
+def test_audit_records_are_counted(registry, tmp_path, monkeypatch):
+    """What waits, what was stored and what was lost; nothing of it without an audit trail."""
+    monkeypatch.setattr(process, "_intake", None)
+    register(registry)
+    loglane.configure(mode="container")
+    assert not [name for name in metrics(registry) if "audit" in name]
+    path = str(tmp_path / "outbox.db")
+    queue = {"max_items": 2, "overflow": ["raise"]}
+    intake = process.intake_of(Audit(outbox={"path": path}, queue=queue))
+    intake.record(b"{}")
+    intake.record(b"{}")
+    with pytest.raises(AuditOverflow):
+        intake.record(b"{}")
+    intake.outbox.bury([(None, b"{}", "bad")])
+    found = {name: value for name, value in metrics(registry).items() if "audit" in name}
+    assert found.pop("loglane_audit_lag_seconds") > 0
+    assert {
+        "loglane_audit_written_records_total": 0,
+        "loglane_audit_known_records_total": 0,
+        "loglane_audit_retries_total": 0,
+        "loglane_audit_spilled_records_total": 0,
+        "loglane_audit_queued_records": 2,
+        "loglane_audit_queued_bytes": intake.waiting.size,
+        "loglane_audit_in_hand_records": 0,
+        "loglane_audit_outbox_records": 0,
+        "loglane_audit_dead_records": 1,
+        "loglane_audit_up": 1,
+        'loglane_audit_lost_records_total{reason="overflow"}': 1,
+    } == found
+    intake.close()
