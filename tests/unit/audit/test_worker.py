@@ -20,6 +20,7 @@ from loglane.errors import AuditError
 from loglane.sinks.audit import Outbox, intake_of, process
 from tests.unit.audit.fake_sink import FakeSink, away, on_loop
 from tests.unit.audit.marked_lines import make_line
+from tests.unit.audit.polling import until
 
 QUICK = {"attempts": 2, "first_s": 0.001, "max_s": 0.01}
 
@@ -48,13 +49,6 @@ def make(settings, sink):
         return AuditWorker(settings(**keys), sink=sink, model=model)
 
     return make_worker
-
-
-async def until(reached, seconds=20):
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, audit_stats()
-        await asyncio.sleep(0.002)
 
 
 def record(worker, count, **fields):
