@@ -54,6 +54,13 @@ def script(folder: str) -> None:
     mark(300)
 
 
+def until_terminated(folder: str) -> None:
+    """Mark lines in the main thread, which a signal interrupts; a worker is at work."""
+    configure(folder, workers=1)
+    AuditWorker().start()
+    mark(10**9)
+
+
 def without_worker(folder: str) -> None:
     """End with records that nobody takes."""
     configure(folder)

@@ -75,6 +75,23 @@ def test_kill_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
     assert set(acknowledged) <= set(rows)
 
 
+def test_signal_loses_nothing(tmp_path, monkeypatch):
+    """SIGTERM in the middle of a marked call: what waits and what is in hand goes to the outbox."""
+    acknowledged = []
+    for _ in range(3):
+        running = start("until_terminated", tmp_path)
+        for _ in range(200):
+            assert running.stdout.readline()
+        running.terminate()
+        ids, _ = said(running)
+        assert -signal.SIGTERM == running.returncode
+        acknowledged += ids
+    replay(tmp_path, monkeypatch)
+    rows = stored(tmp_path)
+    assert (len(set(rows)), []) == (len(rows), in_outbox(tmp_path))
+    assert set(acknowledged) <= set(rows)
+
+
 def test_script_that_ends_has_its_records_stored(tmp_path):
     """Its worker ends with the interpreter, within its time."""
     running = start("script", tmp_path)

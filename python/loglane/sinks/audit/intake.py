@@ -73,7 +73,9 @@ class AuditIntake:
             return
         woken = self.waiting.put(line)
         if woken is None:
-            self._overflow(line, may_wait=not _has_loop())
+            future = self._find_room(line, may_wait=not _has_loop())
+            if future is not None:
+                future.result()
         elif woken:
             self._ring()
 
@@ -203,11 +205,6 @@ class AuditIntake:
             dead letters.
         """
         return self.tally.lost()
-
-    def _overflow(self, line: bytes, may_wait: bool) -> None:
-        future = self._find_room(line, may_wait)
-        if future is not None:
-            future.result()
 
     def _find_room(self, line: bytes, may_wait: bool) -> Future[None] | None:
         # A few large records fill it before they are as many as the worker waits for.

@@ -62,12 +62,34 @@ class OutboxFile:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - a link is to stay one
         self._max_bytes = max_bytes
         self._busy_s = busy_s
-        self._lock = threading.RLock()
+        self._begin()
         self._connection: sqlite3.Connection | None = None
         self._node: tuple[int, int] | None = None
         self._syncs: bool | None = None
         self._is_wal = False
         _files.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        # Held by the next in turn: a busy thread would take the other again and again.
+        self._next = threading.RLock()
+
+    def _acquire(self, timeout_s: float = -1) -> bool:
+        # Not for ever: a signal handler may come back to it in the middle of a transaction.
+        is_next = self._next.acquire(timeout=_FORK_S)
+        try:
+            return self._lock.acquire(timeout=timeout_s)
+        finally:
+            if is_next:
+                self._next.release()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        self._acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
@@ -80,7 +102,7 @@ class OutboxFile:
         Raises:
             AuditError: The file cannot be read or written; nothing of the block is kept.
         """
-        with self._lock:
+        with self._turn():
             try:
                 connection = self._opened()
                 self._sync(connection, durable)
@@ -202,7 +224,7 @@ class OutboxFile:
 
     def before_fork(self) -> bool:
         """Close the file and keep its lock; return whether that could be done in time."""
-        if not self._lock.acquire(timeout=_FORK_S):
+        if not self._acquire(_FORK_S):
             return False
         self.close()
         return True
@@ -213,8 +235,9 @@ class OutboxFile:
             if self._connection is not None:
                 _inherited.append(self._connection)
                 self._connection = None
-            self._lock = threading.RLock()
-        elif is_held:
+            self._begin()
+            return
+        if is_held:
             self._lock.release()
 
 
