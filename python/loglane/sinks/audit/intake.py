@@ -31,11 +31,7 @@ class AuditIntake:
     """
 
     def __init__(self, settings: Audit) -> None:
-        """Set the limits.
-
-        Args:
-            settings: The section `audit`.
-        """
+        """Set the limits; `settings` is the section `audit`."""
         self.waiting = Waiting(settings.queue.max_items, settings.queue.max_bytes)
         self._journals: dict[tuple[str, int], Journal] = {}
         self._begin()
