@@ -1,0 +1,1 @@
+"""Redis Streams between the processes that make audit records and those that store them."""
