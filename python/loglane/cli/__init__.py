@@ -17,7 +17,7 @@ from loglane.cli import doctor  # isort: skip
 from loglane.cli import probe  # isort: skip
 from loglane.cli import logs  # isort: skip
 from loglane.cli import figures  # isort: skip
-from loglane.cli import audit, audit_dead  # isort: skip
+from loglane.cli import audit, audit_dead, audit_worker  # isort: skip
 from loglane.cli import package  # isort: skip
 from loglane.errors import CheckFailed, EnvironmentMissing, LoglaneError, SpecError
 
@@ -25,6 +25,7 @@ __all__ = [
     "app",
     "audit",
     "audit_dead",
+    "audit_worker",
     "doctor",
     "figures",
     "init",
@@ -75,7 +76,7 @@ def main() -> NoReturn:
 
 def _without_extra(package: str) -> EnvironmentMissing:
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    extra = _EXTRAS.get(command, "stack")
+    extra = "redis" if package == "redis" else _EXTRAS.get(command, "stack")
     return EnvironmentMissing(
         f"`loglane {command}` needs {package}: install the extra `{extra}`, or `all`"
     )
