@@ -66,12 +66,23 @@ class MariaDB(Server):
     def _url_of(self, database: str) -> str:
         return f"mysql://{_USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def _tmpdir(self) -> str:
+        """Return the option for temporary tables of this server alone.
+
+        One that starts deletes those that it finds, and in /tmp they may be another's.
+        """
+        folder = self.folder / "tmp"
+        folder.mkdir(exist_ok=True)
+        return f"--tmpdir={folder}"
+
     def _make_data(self) -> None:
         self._run(
             [
                 self.find("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={self.data}",
+                self._tmpdir,
                 *_as_root(),
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
@@ -94,6 +105,7 @@ class MariaDB(Server):
             "--no-defaults",
             *_as_root(),
             f"--datadir={self.data}",
+            self._tmpdir,
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={start}",
