@@ -72,6 +72,8 @@ CASES = (
             json.dumps({"level": "WARN", "log_category": "orders", "message": "b"}),
             json.dumps({"message": "no level", "user_id": 7}),
             json.dumps({"level": "unheard-of"}),
+            broken := '{"level":"info","service":"sh\ufffdp","log_category":"\ufffd"}',
+            numbered := '{"level":"info","service":5,"log_category":null,"message":"\ufffd"}',
             "plain text",
         ),
         (
@@ -91,6 +93,8 @@ CASES = (
             ),
             as_is(None, json.dumps({"message": "no level", "user_id": 7}), user_id="7"),
             as_is(None, json.dumps({"level": "unheard-of"})),
+            as_is("info", broken),
+            ("info", {"service": "5"}, {}, numbered),
             as_is(None, "plain text"),
         ),
     ),

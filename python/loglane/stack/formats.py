@@ -44,6 +44,7 @@ _STATUS_LEVEL = (
 # What Docker makes of a byte that is not UTF-8. Loki's parser of labels refuses it, and with it the
 # whole batch, other services' lines too (prometheus: promql/parser/lex.go, `invalid UTF-8 rune`).
 _NOT_UTF8 = r"(\x{FFFD})"
+_BROKEN = "\ufffd"
 _ACCESS_METADATA = ("method", "path", "status", "duration_ms")
 _LEVEL_KEYS = ("level", "severity", "lvl", "loglevel", "log_level", "levelname")
 
@@ -103,11 +104,11 @@ def logfmt_level(numbers: Numbers = "python") -> list[Stage]:
 
 
 def _loglane(spec: StackSpec, numbers: Numbers) -> list[Stage]:
-    names = (*spec.app_labels, *spec.structured_metadata)
+    # The last stage replaces any level but a known one.
+    found = {name: _unless_broken(name) for name in spec.app_labels if name != "level"}
+    names = {name: name for name in (*spec.app_labels, *spec.structured_metadata)}
     return [
-        stage("json", {name: name for name in names}),
-        # The last stage replaces any level but a known one.
-        *_readable(name for name in spec.app_labels if name != "level"),
+        stage("json", {**names, **found}),
         stage("labels", {name: name for name in spec.app_labels}),
         *_metadata(spec.structured_metadata),
         # The package writes these levels already, so its lines only pass the selector.
@@ -130,6 +131,14 @@ def _json(spec: StackSpec, numbers: Numbers) -> list[Stage]:
         *([stage("labels", {name: name for name in others})] if others else []),
         *_metadata(spec.structured_metadata),
     ]
+
+
+def _unless_broken(name: str) -> str:
+    """Return the JMESPath expression of a field, or of null when Loki could not read it as a label.
+
+    A stage of its own for each field would cost every line several microseconds.
+    """
+    return f"!contains(to_string({name}), '{_BROKEN}') && {name} || `null`"
 
 
 def _readable(names: Iterable[str]) -> list[Stage]:

@@ -148,8 +148,7 @@ def test_level_template_names_every_source():
 def test_default_lines_meet_no_reader():
     """Without foreign formats the pipeline is the contract's own and no helper label is set."""
     kinds = [stage["kind"] for stage in jobs()["containers"]["stages"]]
-    cleaned = ["replace"] * 3
-    assert ["drop", "json", *cleaned, "labels", "structured_metadata", "match"] == kinds
+    assert ["drop", "json", "labels", "structured_metadata", "match"] == kinds
 
 
 def test_readers_group_services_that_are_read_alike():
@@ -263,11 +262,9 @@ def test_collector_runs_go_within_its_limits(root, collector):
     assert ("2", f"{300 * 1024**2}B") == (environment["GOMAXPROCS"], environment["GOMEMLIMIT"])
 
 
-@pytest.mark.parametrize("name", ["loglane", "json"])
-def test_labels_of_a_line_hold_nothing_that_loki_cannot_read(name):
+def test_labels_of_a_line_hold_nothing_that_loki_cannot_read():
     """A byte that is not UTF-8 would cost the other lines of its batch; it becomes a `?`."""
-    labels = ("service", "env", "level", "log_category", "zone")
-    stages = format_stages(spec(labels=labels), name)
+    stages = format_stages(spec(labels=("service", "env", "level", "log_category", "zone")), "json")
     place = {item["kind"]: place for place, item in enumerate(stages)}
     (given,) = [
         item["values"] for item in stages if item["kind"] == "labels" and "zone" in item["values"]
@@ -282,6 +279,17 @@ def test_labels_of_a_line_hold_nothing_that_loki_cannot_read(name):
     assert {(r"(\x{FFFD})", "?")} == {
         (item["expression"], item["replace"]) for item in cleaned.values()
     }
+
+
+def test_broken_labels_of_our_own_lines_are_left_out_as_the_json_is_read():
+    """They have no stage of their own, which every line would pay for."""
+    labels = ("service", "env", "level", "log_category", "zone")
+    stages = format_stages(spec(labels=labels), "loglane")
+    assert ["json", "labels", "structured_metadata", "match"] == [item["kind"] for item in stages]
+    read = stages[0]["values"]
+    assert "level" == read["level"]
+    for name in ("service", "env", "log_category", "zone"):
+        assert f"!contains(to_string({name}), '\ufffd') && {name} || `null`" == read[name]
 
 
 def test_host_sources_are_mounted_once_and_read_only():
