@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Table, func, insert, inspect, select, text
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from loglane.audit.database import SQLITE_BEGIN
 from loglane.audit.event import AuditEvent
@@ -27,7 +28,8 @@ from loglane.errors import CheckFailed
 # Not Alembic's default name: the app may have migrations of its own in the same database.
 VERSION_TABLE = "audit_alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK, _LOCK_S = "loglane_audit_schema", 60
+# Shorter than a driver waits for an answer.
+_LOCK, _LOCK_S = "loglane_audit_schema", 20
 # PostgreSQL's locks have numbers; this is the CRC-32 of the name above.
 _LOCK_NUMBER = 0x5A7C1D03
 
@@ -144,24 +146,34 @@ def differences(connection: Connection) -> list[str]:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
     """Open a transaction in which no other process changes the tables."""
-    with engine.connect() as connection:
-        kind = connection.dialect.name
+    with engine.connect() as connection, _named_lock(connection):
         connection.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
-        is_mysql = kind in ("mysql", "mariadb")
         with connection.begin():
-            if kind == "postgresql":
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_S}s'")
                 connection.execute(
                     text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER}
                 )
-            elif is_mysql:
-                connection.execute(
-                    text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK, "wait": _LOCK_S}
-                )
-            try:
-                yield connection
-            finally:
-                if is_mysql and not connection.invalidated:
-                    connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
+            yield connection
+
+
+@contextmanager
+def _named_lock(connection: Connection) -> Iterator[None]:
+    """Hold MySQL's lock until after the commit: what is not committed is not seen by the next."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        yield
+        return
+    asked = text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK, "wait": _LOCK_S}
+    got = connection.execute(*asked).scalar()
+    connection.rollback()
+    if got != 1:
+        raise TimeoutError(f"another process has been changing the tables for {_LOCK_S} s")
+    try:
+        yield
+    finally:
+        # A connection that is gone has no locks any more.
+        with suppress(SQLAlchemyError):
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
 
 
 def _config(connection: Connection | None = None) -> Config:

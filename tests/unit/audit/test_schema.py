@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import Column, MetaData, String, Table, inspect
+from sqlalchemy import Column, MetaData, String, Table, inspect, text
+from sqlalchemy.event import listens_for
 
 from loglane.audit import schema
 from loglane.audit.table import metadata
@@ -64,6 +65,35 @@ def test_init_of_several_processes_at_a_time(engine, database_url):
         thread.join()
     assert [] == errors
     assert schema.check(engine).passed
+
+
+def test_init_gives_its_lock_back_after_the_commit(engine):
+    """Before it, the next process would find the tables of MySQL without their revision."""
+    said: list[str] = []
+
+    @listens_for(engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, *_):
+        said.append(statement)
+
+    @listens_for(engine, "commit")
+    def note_commit(_connection):
+        said.append("COMMIT")
+
+    schema.init(engine)
+    locks = [place for place, one in enumerate(said) if "RELEASE_LOCK" in one]
+    first_noted = next(place for place, one in enumerate(said) if "INSERT INTO audit_alem" in one)
+    assert "COMMIT" in said[first_noted : locks[0] if locks else None]
+    assert ("mysql" in engine.url.drivername) == bool(locks)
+
+
+def test_init_says_that_another_process_is_at_it(mariadb_server, monkeypatch):
+    """It waits for a bounded time, and does not go on without the lock."""
+    monkeypatch.setattr(schema, "_LOCK_S", 0)
+    url = mariadb_server.new_database()
+    with engine_of(url) as engine, engine_of(url) as other, other.connect() as holder:
+        holder.execute(text("SELECT GET_LOCK(:name, 1)"), {"name": schema._LOCK})
+        with pytest.raises(SinkUnavailable, match="another process has been changing"):
+            schema.init(engine)
 
 
 def test_init_goes_on_where_it_broke_off(engine):
