@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import select, text
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import Self
@@ -22,7 +21,7 @@ from loglane.audit.faults import ERRORS, Fault, fault_of, reason_of, unavailable
 from loglane.audit.rows import row_with_json
 from loglane.audit.seals import seal
 from loglane.audit.sink import Outcome
-from loglane.audit.table import audit_records
+from loglane.audit.table import audit_records, insert_new
 from loglane.settings.audit import Audit
 
 # How long a batch may take altogether, waiting for a connection and for locks included.
@@ -172,7 +171,7 @@ class Insert:
 
     def __init__(self, dialect: Dialect) -> None:
         names = [column.name for column in audit_records.columns if column.name != "id"]
-        compiled = _upsert(dialect.name).compile(dialect=dialect, column_keys=names)
+        compiled = insert_new(dialect.name).compile(dialect=dialect, column_keys=names)
         self.text = str(compiled)
         order = getattr(compiled, "positiontup", None)
         self._ordered: Callable[[Row], Any] = itemgetter(*order) if order else _same
@@ -216,16 +215,6 @@ def _same(value: Any) -> Any:
 def _as_text(moment: datetime) -> str:
     # What SQLAlchemy's SQLite makes of a moment, and MySQL reads; its drivers take longer.
     return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def _upsert(name: str) -> Any:
-    if name in ("mysql", "mariadb"):
-        # Not INSERT IGNORE, which turns every error into a warning.
-        return mysql.insert(audit_records).on_duplicate_key_update(
-            event_id=audit_records.c.event_id
-        )
-    make = sqlite.insert if name == "sqlite" else postgresql.insert
-    return make(audit_records).on_conflict_do_nothing(index_elements=["event_id"])
 
 
 def _known(connection: Connection, rows: Sequence[Row], now: datetime) -> set[str]:

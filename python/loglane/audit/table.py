@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Index,
+    Insert,
     Integer,
     MetaData,
     String,
@@ -20,9 +22,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
+
+from loglane.errors import AuditError
 
 metadata = MetaData()
 
@@ -109,3 +113,28 @@ audit_seals = Table(
     Column("hash", String(64), nullable=False),
     **_MYSQL,
 )
+
+
+@lru_cache(maxsize=8)
+def insert_new(dialect: str) -> Insert:
+    """Return the statement that inserts a record unless there is one of its `event_id`.
+
+    Args:
+        dialect: Name of SQLAlchemy's dialect.
+
+    Raises:
+        AuditError: No audit records are kept in such a database.
+    """
+    key = audit_records.c.event_id
+    if dialect in ("mysql", "mariadb"):
+        # Not INSERT IGNORE, which turns every error into a warning.
+        return mysql.insert(audit_records).on_duplicate_key_update(event_id=key).inline()
+    if dialect == "postgresql":
+        there = postgresql.insert(audit_records)
+        return there.on_conflict_do_nothing(index_elements=[key]).inline()
+    if dialect == "sqlite":
+        here = sqlite.insert(audit_records)
+        return here.on_conflict_do_nothing(index_elements=[key]).inline()
+    raise AuditError(
+        f"audit records are kept in SQLite, MySQL, MariaDB or PostgreSQL, not in {dialect}"
+    )

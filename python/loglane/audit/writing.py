@@ -6,11 +6,8 @@ The async service comes here too, by `run_sync`, so that there is one way to wri
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Insert
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -20,7 +17,7 @@ from loglane.audit.faults import Fault, fault_of, reason_of, unavailable
 from loglane.audit.lines import Row, write_after_commit, write_failure
 from loglane.audit.reading import event_of
 from loglane.audit.rows import row_of
-from loglane.audit.table import audit_records
+from loglane.audit.table import audit_records, insert_new
 from loglane.errors import AuditError, SinkUnavailable
 
 _LOCKED = (
@@ -76,7 +73,7 @@ def connection_of(target: Session | Connection) -> Connection:
 
 def execute_insert(connection: Connection, row: Row) -> None:
     """Insert a record unless there is one of its id."""
-    connection.execute(_statement(connection.dialect.name), row)
+    connection.execute(insert_new(connection.dialect.name), row)
 
 
 def _insert_in_savepoint(target: Session | Connection, row: Row) -> bool:
@@ -113,23 +110,6 @@ def _begin_on_sqlite(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
         if not getattr(driver, "in_transaction", True):
             connection.exec_driver_sql("BEGIN")
-
-
-@lru_cache(maxsize=8)
-def _statement(dialect: str) -> Insert:
-    key = audit_records.c.event_id
-    if dialect in ("mysql", "mariadb"):
-        # Not INSERT IGNORE, which turns every error into a warning.
-        return mysql.insert(audit_records).on_duplicate_key_update(event_id=key).inline()
-    if dialect == "postgresql":
-        there = postgresql.insert(audit_records)
-        return there.on_conflict_do_nothing(index_elements=[key]).inline()
-    if dialect == "sqlite":
-        here = sqlite.insert(audit_records)
-        return here.on_conflict_do_nothing(index_elements=[key]).inline()
-    raise AuditError(
-        f"audit records are kept in SQLite, MySQL, MariaDB or PostgreSQL, not in {dialect}"
-    )
 
 
 def as_audit_error(error: SQLAlchemyError, url: URL) -> AuditError:
