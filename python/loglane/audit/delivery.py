@@ -22,6 +22,8 @@ T = TypeVar("T")
 _log = Logger("loglane.audit")
 # A sink that has not answered by then is taken for one that is away.
 WRITE_S = 60.0
+# How often the same trouble with the outbox is said.
+SAY_EVERY_S = 60.0
 
 
 class Delivery:
@@ -53,15 +55,21 @@ class Delivery:
         self._written_at = 0.0
         # Records of which the sink failed, and since when.
         self._failing: dict[bytes, float] = {}
+        # Why the outbox could not be used, and when that is said again.
+        self._unwritable = ("", 0.0)
         self.is_away = False
 
     async def deliver(self, records: Sequence[Record]) -> None:
         """Write fresh records, or put them into the outbox; returns when one of it is done."""
         batch = await read(records, self._model)
         attempt = 0
+        # Whether it has to wait in memory, because there is no other place.
+        is_stuck = self._intake.outbox is None
         while True:
-            if self.is_away and await self.spill(batch.records):
-                return
+            if self.is_away:
+                if await self.spill(batch.records):
+                    return
+                is_stuck = True
             attempt += 1
             try:
                 await self._write(batch)
@@ -74,7 +82,7 @@ class Delivery:
                 self._complain(error, len(batch.records))
                 if await self.spill(batch.records):
                     return
-            if not (self.is_away and self._intake.outbox is not None):
+            if is_stuck or not self.is_away:
                 self._tally.add("retried")
                 await self._pause(attempt)
 
@@ -273,7 +281,12 @@ class Delivery:
         _log.error("the sink of audit records failed", exc_info=error, count=count)
 
     def _say_unwritable(self, error: AuditError) -> None:
-        self._tally.last_error = str(error)
+        self._tally.last_error = text = str(error)
+        now = monotonic()
+        # Every task and every attempt finds it out; that it is so is news once, and now and then.
+        if text == self._unwritable[0] and now < self._unwritable[1]:
+            return
+        self._unwritable = (text, now + SAY_EVERY_S)
         _log.error("the outbox of audit records cannot be used", error=str(error))
 
 

@@ -422,6 +422,29 @@ async def test_worker_waits_with_what_the_outbox_does_not_take(make, sink, setti
     assert any("outbox" in line["message"] and line["level"] == "error" for line in lines())
 
 
+@on_loop
+async def test_worker_pauses_when_neither_database_nor_outbox_take_a_batch(make, sink, lines):
+    """A database that is away and an outbox that is full cost no processor, and few lines."""
+    loglane.configure()
+    tries = []
+
+    def gone(batch):
+        tries.append(len(batch))
+        away(batch)
+
+    sink.fault = gone
+    retry = {"attempts": 1, "first_s": 0.01, "max_s": 30}
+    worker = make(outbox={"max_bytes": 64 * 1024}, retry=retry, drain_s=0.01)
+    async with worker:
+        record(worker, 1, text="x" * 60_000)
+        record(worker, 50, text="x" * 10_000)
+        await until(lambda: audit_stats()["retried"] > 5)
+        # Each of them is followed by a pause, and by one attempt: none is made in between.
+        assert len(tries) < 20
+    said = [line for line in lines() if "cannot be used" in line["message"]]
+    assert 1 == len(said)
+
+
 def test_worker_runs_in_a_thread(make, sink):
     """For apps without an event loop; it can be started again."""
     worker = make()
