@@ -6,7 +6,7 @@ RUN := $(BIN)/loglane
 OUT_FLAG := $(if $(OUT),--out $(OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integration up down status logs render check validate lint bench reliability faults clean
+.PHONY: help demo test test-integration up down status logs render check validate lint bench reliability faults audit-faults clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ reliability: $(BIN)/.ready ## lines lost while servers restart and logs rotate (
 
 faults: $(BIN)/.ready ## lines that a direct push loses while Loki or the app fails (LINES=100000; needs `loki`)
 	@$(BIN)/python -m benchmarks.faults --lines $(or $(LINES),100000)
+
+audit-faults: $(BIN)/.ready ## audit records that are lost while databases, Redis or the app fail (EVENTS=10000)
+	@$(BIN)/python -m benchmarks.audit_faults --events $(or $(EVENTS),10000)
 
 clean: ## remove the virtual environment and caches (not what is rendered, nor secrets)
 	@rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

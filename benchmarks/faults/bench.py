@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.faults.counting import PAGE, Stored, Tally, read_back, tally
 from benchmarks.faults.plan import Counts, Plan, Writer
@@ -70,14 +70,37 @@ Run = Callable[["Bench"], Outcome]
 """A case: does what it does to a bench, and tells what became of the lines."""
 
 
-class AppProcess:
-    """A running app."""
+class AppPlan(Protocol):
+    """What the process of an app needs of its plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    @property
+    def name(self) -> str:
+        """Its name as a writer."""
+
+    @property
+    def folder(self) -> str:
+        """Where it leaves its files."""
+
+    @property
+    def lines(self) -> int:
+        """How many it writes."""
+
+    @property
+    def counts_file(self) -> Path:
+        """Where it counts its calls."""
+
+    def to_json(self) -> str:
+        """Return the plan for a command line."""
+
+
+class AppProcess:
+    """A running app: a module that is run with its plan."""
+
+    def __init__(self, plan: AppPlan, module: str = "benchmarks.faults.app") -> None:
         self.plan = plan
         self._counts = Counts(plan.counts_file)
         self._stderr = Path(plan.folder) / f"{plan.name}.stderr"
-        command = [sys.executable, "-m", "benchmarks.faults.app", plan.to_json()]
+        command = [sys.executable, "-m", module, plan.to_json()]
         with self._stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
                 command,
