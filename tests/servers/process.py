@@ -22,6 +22,7 @@ from typing import ClassVar
 from typing_extensions import Self
 
 from loglane.errors import EnvironmentMissing, LoglaneError
+from tests.servers.family import children_of, signal_all, wait_until_gone
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
@@ -149,7 +150,7 @@ class Server(abc.ABC):
         if self._process is None:
             return
         self.resume()
-        self._process.send_signal(self.stop_signal)
+        self._process.sendsignal_all(self.stop_signal)
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -166,16 +167,16 @@ class Server(abc.ABC):
         self._process.wait()
         self._process = None
         # PostgreSQL refuses to start while a process of the former server is alive.
-        _signal(family, signal.SIGKILL)
-        _wait_until_gone(family)
+        signal_all(family, signal.SIGKILL)
+        wait_until_gone(family, STOP_TIMEOUT_S)
 
     def pause(self) -> None:
         """Let the server hang: its connections stay open, nothing answers."""
-        _signal(self._family(), signal.SIGSTOP)
+        signal_all(self._family(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a paused server go on."""
-        _signal(self._family(), signal.SIGCONT)
+        signal_all(self._family(), signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop the server and delete its folder."""
@@ -252,7 +253,7 @@ class Server(abc.ABC):
 
     def _family(self) -> list[int]:
         """Return the ids of the server's process and its children, when it runs."""
-        return [self.pid, *_children(self.pid)] if self.pid is not None else []
+        return [self.pid, *children_of(self.pid)] if self.pid is not None else []
 
     def _tail(self) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -274,40 +275,3 @@ def _newest_first(place: str) -> list[Path]:
     """Return the folders that a pattern names; `/usr/lib/postgresql/16` is before `15`."""
     found = Path("/").glob(place.lstrip("/"))
     return sorted(found, key=lambda folder: (len(str(folder)), str(folder)), reverse=True)
-
-
-def _children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    if listed.exists():
-        return [int(child) for child in listed.read_text().split()]
-    table = subprocess.run(
-        ["ps", "-A", "-o", "pid=", "-o", "ppid="], capture_output=True, text=True, check=True
-    )
-    pairs = [line.split() for line in table.stdout.splitlines()]
-    return [int(child) for child, parent in pairs if int(parent) == pid]
-
-
-def _signal(pids: Sequence[int], number: signal.Signals) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-
-
-def _wait_until_gone(pids: Sequence[int]) -> None:
-    """Wait until orphans are gone; who is a zombie of somebody else counts as gone."""
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while any(_is_alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
-def _is_alive(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    try:
-        if Path("/proc/self").exists():
-            return status.read_text().rpartition(")")[2].split()[0] != "Z"
-        os.kill(pid, 0)
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return True
