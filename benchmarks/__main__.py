@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from benchmarks import collector, devserver, log_call, reading, render, store
+from benchmarks.audit import side_by_side as audit_trail
 from benchmarks.log_call import report
 from benchmarks.shipping import side_by_side
 from loglane.errors import EnvironmentMissing
@@ -20,6 +21,7 @@ _ALONE = {
     "shipping": side_by_side.run,
     "reading": reading.run,
     "devserver": devserver.run,
+    "audit": audit_trail.run,
 }
 
 

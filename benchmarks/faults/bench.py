@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.faults.counting import PAGE, Stored, Tally, read_back, tally
-from benchmarks.faults.plan import Counts, Plan, Writer
+from benchmarks.faults.plan import AppPlan, Counts, Plan, Writer
 from benchmarks.loki_process import ROOT, LokiProcess
 
 _POLL_S = 0.01
@@ -68,29 +68,6 @@ class Outcome:
 
 Run = Callable[["Bench"], Outcome]
 """A case: does what it does to a bench, and tells what became of the lines."""
-
-
-class AppPlan(Protocol):
-    """What the process of an app needs of its plan."""
-
-    @property
-    def name(self) -> str:
-        """Its name as a writer."""
-
-    @property
-    def folder(self) -> str:
-        """Where it leaves its files."""
-
-    @property
-    def lines(self) -> int:
-        """How many it writes."""
-
-    @property
-    def counts_file(self) -> Path:
-        """Where it counts its calls."""
-
-    def to_json(self) -> str:
-        """Return the plan for a command line."""
 
 
 class AppProcess:

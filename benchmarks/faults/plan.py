@@ -6,7 +6,7 @@ import mmap
 import struct
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 
@@ -68,6 +68,29 @@ class Plan:
     def counts_file(self) -> Path:
         """Where it counts its calls."""
         return Path(self.folder) / f"{self.name}.counts"
+
+
+class AppPlan(Protocol):
+    """What the process of an app needs of its plan."""
+
+    @property
+    def name(self) -> str:
+        """Its name as a writer."""
+
+    @property
+    def folder(self) -> str:
+        """Where it leaves its files."""
+
+    @property
+    def lines(self) -> int:
+        """How many it writes."""
+
+    @property
+    def counts_file(self) -> Path:
+        """Where it counts its calls."""
+
+    def to_json(self) -> str:
+        """Return the plan for a command line."""
 
 
 class Counts:
