@@ -73,14 +73,29 @@ def open_engine(
 
 
 def open_sync_engine(
-    url: str, *, password_file: str | Path | None = None, pool_size: int = 5, **options: Any
+    url: str,
+    *,
+    password_file: str | Path | None = None,
+    pool_size: int = 5,
+    answer_s: int = ANSWER_S,
+    **options: Any,
 ) -> Engine:
-    """Return an engine for code without asyncio; see `open_engine`."""
+    """Return an engine for code without asyncio; see `open_engine`.
+
+    Args:
+        url: The address of a database.
+        password_file: See `open_engine`.
+        pool_size: The most connections at a time.
+        answer_s: How long an answer of a server may take, in seconds.
+        options: For SQLAlchemy's `create_engine`.
+    """
     address = _address(url, _SYNC, wants_async=False)
     made: Engine = _create(
-        create_engine, address, _options(address, pool_size, CONNECT_S, ANSWER_S) | options
+        create_engine, address, _options(address, pool_size, CONNECT_S, answer_s) | options
     )
     _prepare(made, password_file)
+    if address.drivername == "postgresql+psycopg":
+        _limit_answers(made, answer_s)
     return made
 
 
@@ -173,6 +188,15 @@ def _prepare(engine: Engine, password_file: str | Path | None) -> None:
     elif backend == "sqlite":
         event.listen(engine, "connect", _write_through)
         event.listen(engine, "begin", _begin)
+
+
+def _limit_answers(engine: Engine, answer_s: int) -> None:
+    """Have connections of psycopg give up, as those of PyMySQL do by their own time-outs."""
+    from loglane.audit.patience import connect
+
+    @event.listens_for(engine, "do_connect")
+    def give_up(_dialect: Any, _record: Any, _args: Any, given: dict[str, Any]) -> Any:
+        return connect(answer_s, **given)
 
 
 def _mysql_arguments(driver: str, given: dict[str, Any]) -> None:

@@ -58,6 +58,8 @@ Expected = Annotated[
     list[str] | None,
     typer.Option("--expect", metavar="DAY=HASH", help="A hash that was kept elsewhere; repeat."),
 ]
+# Looking through all records may take long.
+_LONG_S = 600
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -115,8 +117,9 @@ def check(
     The record is taken back. It exits with 1 when something is wrong.
     """
     from loglane.audit import schema
+    from loglane.audit.database import ANSWER_S
 
-    with opened(db, password_file, file) as engine:
+    with opened(db, password_file, file, answer_s=ANSWER_S) as engine:
         report = schema.check(engine)
         place = _place(engine)
     found = [{"name": one.name, "passed": one.passed, "text": one.text} for one in report.findings]
@@ -204,9 +207,21 @@ def verify(
 
 @contextmanager
 def opened(
-    db: str | None, password_file: Path | None, file: Path | None, *, makes_file: bool = False
+    db: str | None,
+    password_file: Path | None,
+    file: Path | None,
+    *,
+    makes_file: bool = False,
+    answer_s: int = _LONG_S,
 ) -> Iterator[Engine]:
     """Open the database of --db, or of the settings.
+
+    Args:
+        db: Its address.
+        password_file: Its password.
+        file: Settings.
+        makes_file: Whether a file of SQLite may be missing.
+        answer_s: How long a server may take for an answer.
 
     Raises:
         SpecError: The address is none.
@@ -219,7 +234,7 @@ def opened(
         db, secret = settings.url, password_file or settings.password_file
     else:
         secret = password_file
-    engine = open_sync_engine(db, password_file=secret, pool_size=1)
+    engine = open_sync_engine(db, password_file=secret, pool_size=1, answer_s=answer_s)
     try:
         name = engine.url.database
         is_file = engine.url.get_backend_name() == "sqlite" and name and ":" not in name

@@ -23,8 +23,8 @@ def event(**fields: Any) -> AuditEvent:
 
 
 @contextmanager
-def engine_of(url: str):
-    engine = open_sync_engine(url, pool_size=2)
+def engine_of(url: str, **options: Any):
+    engine = open_sync_engine(url, pool_size=2, **options)
     try:
         yield engine
     finally:

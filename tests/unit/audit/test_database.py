@@ -9,6 +9,7 @@ import stat
 import sys
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -207,3 +208,16 @@ FAULTS = {
 def test_error_says_what_is_to_be_done(said, expected):
     """Only what no second attempt mends is refused; what is unknown is tried again."""
     assert expected is fault_of(DBAPIError("INSERT", {}, said))
+
+
+def test_a_hanging_postgresql_is_not_waited_for(own_postgres):
+    """The connection is open and the kernel answers, but the server does not."""
+    with engine_of(own_postgres.url, answer_s=1) as engine, engine.connect() as connection:
+        assert 1 == connection.execute(text("SELECT 1 FROM pg_sleep(0.2)")).scalar()
+        own_postgres.pause()
+        try:
+            with pytest.raises(DBAPIError, match="no answer within 1 s"):
+                connection.execute(text("SELECT 1"))
+            assert connection.invalidated
+        finally:
+            own_postgres.resume()
