@@ -68,7 +68,7 @@ ALLOWED = {
     "generation": {"context", "entry", "marks", "engine"},
     "audit": {
         "errors", "fields", "settings", "context", "trace", "carry", "masking", "values",
-        "event_id", "marks", "sinks", "entry", "logger", "pipeline",
+        "event_id", "marks", "scalars", "sinks", "entry", "logger", "pipeline",
     },
     "devserver": {"errors", "fields"},
     "stack": {"errors", "fields", "resources", "query"},
@@ -135,6 +135,13 @@ EXTRAS = (
     "lark",
     "fastapi",
     "cramjam",
+    "sqlalchemy",
+    "alembic",
+    "aiosqlite",
+    "aiomysql",
+    "pymysql",
+    "psycopg",
+    "redis",
 )
 
 
