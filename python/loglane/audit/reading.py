@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 from typing_extensions import TypeVar
 
 from loglane.audit.event import COLUMNS, AuditEvent
+from loglane.audit.rows import kept_text
 from loglane.audit.table import audit_records
 from loglane.errors import AuditError
 
@@ -97,7 +98,7 @@ def select_page(
 
 def select_one(event_id: str | UUID) -> Select[tuple[Any, ...]]:
     """Return the statement of the record of an id."""
-    return _records().where(audit_records.c.event_id == str(event_id).lower())
+    return _records().where(audit_records.c.event_id == kept_text(str(event_id)).lower())
 
 
 def page_of(
@@ -160,7 +161,9 @@ def _conditions(
         "status": status, "trace_id": trace_id,
     }  # fmt: skip
     table = audit_records.c
-    conditions = [table[name] == str(value) for name, value in equal.items() if value is not None]
+    conditions = [
+        table[name] == kept_text(str(value)) for name, value in equal.items() if value is not None
+    ]
     if since is not None:
         conditions.append(table.occurred_at >= _aware("since", since))
     if until is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from loglane.audit.event import AuditEvent
+from loglane.scalars import escaped
 
 # PostgreSQL has no NUL in text, and tools of SQLite end a text there. This is of the same length.
 _NUL, _INSTEAD = "\0", "\N{REPLACEMENT CHARACTER}"
@@ -34,6 +35,11 @@ def row_with_json(event: AuditEvent) -> dict[str, Any]:
     row, text = _cleaned(event)
     row["extra"] = text.decode()
     return row
+
+
+def kept_text(text: str) -> str:
+    """Return a text as it is stored: what no database takes is another character."""
+    return escaped(text.replace(_NUL, _INSTEAD))
 
 
 def _cleaned(event: AuditEvent) -> tuple[dict[str, Any], bytes]:
