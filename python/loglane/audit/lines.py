@@ -1,22 +1,18 @@
-"""The log line of an explicit record: written when its transaction has been committed, not before.
+"""The log line of a record that is not a marked line itself: the same fields, in the same category.
 
-A line that says what a rolled back transaction did would lie. So lines wait for the end of the
-transaction, on a list of its session or connection.
+A record that is stored has its line in Loki: it is held back neither by sampling nor by flow
+control.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Session, SessionTransaction
-
-from loglane.audit.faults import reason_of
-from loglane.logger import Logger
+from loglane.entry import Entry
+from loglane.logger import emit
 from loglane.marks import MARKING
 
 Row = dict[str, Any]
@@ -26,7 +22,7 @@ _LINE_FIELDS = (
 )  # fmt: skip
 # What a log call gives a meaning of its own.
 _SPECIAL = frozenset((*_LINE_FIELDS, "log_category", "exc_info", "stack_info", *MARKING))
-_log = Logger("loglane.audit")
+_LOGGER = "loglane.audit"
 _lock = threading.Lock()
 _counts = {"committed": 0, "rolled_back": 0, "failed": 0}
 
@@ -52,23 +48,30 @@ def explicit_counts() -> dict[str, int]:
 
 
 def write_line(row: Row) -> None:
-    """Write the line of a record that is in the database; its fields are those of a marked line."""
-    _count("committed")
-    fields = {name: row[name] for name in _LINE_FIELDS if row[name] is not None}
+    """Write the line of a record; its fields are those of a marked line.
+
+    Args:
+        row: What is stored, by column, as `AuditEvent.row` returns it.
+    """
     extra = dict(row["extra"])
-    kept = {name: extra.pop(name) for name in list(extra) if name in _SPECIAL}
-    if kept:
-        fields["extra"] = kept
-    write = _log.error if row["status"] == "failure" else _log.info
-    write(row["action"], log_category="audit", **fields, **extra)
+    fields = {name: extra.pop(name) for name in list(extra) if name in _SPECIAL}
+    fields = {"extra": fields} if fields else {}
+    level = "error" if row["status"] == "failure" else "info"
+    _write(level, row["action"], {**extra, **fields, "log_category": "audit"}, row, _LINE_FIELDS)
 
 
-def write_failure(row: Row, error: Exception) -> None:
+def write_committed(row: Row) -> None:
+    """Count an explicit record that is in the database, and write its line."""
+    _count("committed")
+    write_line(row)
+
+
+def write_failure(row: Row, reason: str) -> None:
     """Write that a record could not be stored, where the caller is not told by an exception."""
     _count("failed")
-    fields = {name: row[name] for name in _LINE_FIELDS if row[name] is not None}
-    fields |= {"error": reason_of(error), "action": row["action"]}
-    _log.error("an audit record could not be stored", **fields)
+    names = [name for name in _LINE_FIELDS if name != "error"]
+    fields = {"action": row["action"], "error": reason}
+    _write("error", "an audit record could not be stored", fields, row, names)
 
 
 def count_failure() -> None:
@@ -76,104 +79,24 @@ def count_failure() -> None:
     _count("failed")
 
 
-def _count(name: str) -> None:
-    with _lock:
-        _counts[name] += 1
-
-
-def _write_rolled_back(row: Row) -> None:
+def write_rolled_back(row: Row) -> None:
+    """Write that a record has gone with its transaction."""
     _count("rolled_back")
     # Not of the category `audit`: there each line has its record.
     names = ("event_id", "actor", "user_id", "resource", "trace_id")
-    fields = {name: row[name] for name in names if row[name] is not None}
-    _log.warning("an audit record was rolled back", action=row["action"], **fields)
+    fields = {"action": row["action"]}
+    _write("warning", "an audit record was rolled back", fields, row, names)
 
 
-def write_after_commit(target: Session | Connection, row: Row) -> None:
-    """Write a record's line when the transaction that it was inserted in is committed.
-
-    When that transaction or the savepoint is rolled back, a warning says so instead. On a
-    connection the line is written with the COMMIT, which has no event behind it.
-    """
-    if isinstance(target, Session):
-        if target not in _of_session:
-            _of_session[target] = []
-            event.listen(target, "after_commit", _session_committed)
-            event.listen(target, "after_transaction_end", _session_ended)
-        _of_session[target].append((_innermost(target), row))
-        return
-    if target not in _of_connection:
-        _of_connection[target] = waiting = _Waiting()
-        event.listen(target, "commit", waiting.committed)
-        event.listen(target, "rollback", waiting.rolled_back)
-        event.listen(target, "savepoint", waiting.savepoint_set)
-        event.listen(target, "release_savepoint", waiting.savepoint_released)
-        event.listen(target, "rollback_savepoint", waiting.savepoint_rolled_back)
-    _of_connection[target].rows.append(row)
+def _write(
+    level: str, message: str, fields: dict[str, Any], row: Row, names: Iterable[str]
+) -> None:
+    given = {name: row[name] for name in names if row[name] is not None}
+    entry = Entry(level, _LOGGER, message, fields={**fields, **given})
+    entry.always = True
+    emit(entry)
 
 
-_of_session: WeakKeyDictionary[Session, list[tuple[SessionTransaction | None, Row]]] = (
-    WeakKeyDictionary()
-)
-
-
-def _innermost(session: Session) -> SessionTransaction | None:
-    return session.get_nested_transaction() or session.get_transaction()
-
-
-def _session_committed(session: Session) -> None:
-    # Also called when a savepoint is released: its records are then its parent's.
-    ended = _innermost(session)
-    parent = ended.parent if ended is not None and ended.nested else None
-    waiting, _of_session[session] = _of_session[session], []
-    for transaction, row in waiting:
-        if parent is None:
-            write_line(row)
-        else:
-            heir = parent if transaction is ended else transaction
-            _of_session[session].append((heir, row))
-
-
-def _session_ended(session: Session, ended: SessionTransaction) -> None:
-    # What was committed has left the list before.
-    lost = [row for transaction, row in _of_session[session] if transaction is ended]
-    if lost:
-        _of_session[session] = [pair for pair in _of_session[session] if pair[0] is not ended]
-    for row in lost:
-        _write_rolled_back(row)
-
-
-class _Waiting:
-    """Records of a connection's transaction, in their order."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        # How many there were when each open savepoint was set; of older ones there were none.
-        self._marks: list[int] = []
-
-    def committed(self, _connection: Connection) -> None:
-        rows, self.rows, self._marks = self.rows, [], []
-        for row in rows:
-            write_line(row)
-
-    def rolled_back(self, _connection: Connection) -> None:
-        self._marks = []
-        self._drop(0)
-
-    def savepoint_set(self, _connection: Connection, _name: str | None) -> None:
-        self._marks.append(len(self.rows))
-
-    def savepoint_released(self, _connection: Connection, _name: str, _context: None) -> None:
-        if self._marks:
-            self._marks.pop()
-
-    def savepoint_rolled_back(self, _connection: Connection, _name: str, _context: None) -> None:
-        self._drop(self._marks.pop() if self._marks else 0)
-
-    def _drop(self, first: int) -> None:
-        lost, self.rows = self.rows[first:], self.rows[:first]
-        for row in lost:
-            _write_rolled_back(row)
-
-
-_of_connection: WeakKeyDictionary[Connection, _Waiting] = WeakKeyDictionary()
+def _count(name: str) -> None:
+    with _lock:
+        _counts[name] += 1

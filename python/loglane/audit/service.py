@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Select
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -24,7 +23,8 @@ from sqlalchemy.orm import Session
 from typing_extensions import Self, Unpack
 
 from loglane.audit.event import Event
-from loglane.audit.lines import Row, count_failure, write_line
+from loglane.audit.faults import ERRORS, available
+from loglane.audit.lines import Row, count_failure, write_committed
 from loglane.audit.own_engine import (
     CONNECTIONS,
     bind_of,
@@ -154,7 +154,7 @@ class AuditLog:
             inserted = await target.run_sync(lambda sync: insert_record(sync, row, nested))
             return stored if inserted else None
         await self._write_alone(target, row)
-        write_line(row)
+        write_committed(row)
         return stored
 
     async def query(
@@ -180,6 +180,7 @@ class AuditLog:
 
         Raises:
             ValueError: A time is naive, the limit or the cursor is none.
+            SinkUnavailable: Without `session`: the database cannot be read now, or has no tables.
             AuditError: A record does not fit the model.
         """
         statement = select_page(filters, limit=limit, cursor=cursor)
@@ -232,7 +233,8 @@ class AuditLog:
     async def _fetch(self, statement: Select[Any], session: Target | None) -> Rows:
         if session is not None:
             return await _target(session).run_sync(lambda sync: fetch(sync, statement))
-        return await self._alone(lambda connection: fetch(connection, statement))
+        with available(self._own_engine().url):
+            return await self._alone(lambda connection: fetch(connection, statement))
 
     async def _write_alone(self, target: AsyncSession | AsyncConnection | None, row: Row) -> None:
         engine = self._own_engine().sync_engine
@@ -244,7 +246,7 @@ class AuditLog:
         try:
             async with self._gates_of_loop()[1]:
                 await self._alone(lambda one: write_and_commit(one, row, is_locked=is_locked))
-        except SQLAlchemyError as error:
+        except ERRORS as error:
             count_failure()
             raise as_audit_error(error, engine.url) from error
 

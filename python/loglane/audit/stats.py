@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loglane.audit.lines import explicit_counts
 from loglane.errors import AuditError
 from loglane.sinks.audit import present_intake
 
@@ -17,12 +18,14 @@ def audit_stats() -> dict[str, Any]:
         to the outbox instead of being written at once; in the file now, from all processes that
         share it, `outbox` and `dead`, None when it cannot be read; `lost` by reason (see
         `AuditIntake.losses`); `lag_s`, the age of the oldest record in memory; whether the
-        database `is_away`, and the `last_error`, '' when all is well. Empty when nothing was
-        recorded and no worker was started in this process.
+        database `is_away`, and the `last_error`, '' when all is well. `explicit` says how many
+        records of `AuditLog` were `committed`, `rolled_back` and `failed`; it is alone where no
+        line was marked and no worker was started in this process. Empty when there is nothing to
+        tell.
     """
-    intake = present_intake()
+    intake, explicit = present_intake(), explicit_counts()
     if intake is None:
-        return {}
+        return {"explicit": explicit} if any(explicit.values()) else {}
     waiting, tally, outbox = intake.waiting, intake.tally, intake.outbox
     pending: int | None = 0
     dead: int | None = 0
@@ -42,4 +45,5 @@ def audit_stats() -> dict[str, Any]:
         "lag_s": waiting.age_s(),
         "is_away": bool(getattr(intake.consumer, "is_away", False)),
         "last_error": tally.last_error,
+        "explicit": explicit,
     }

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from sqlalchemy import Engine, Select, create_engine
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from typing_extensions import Self, Unpack
 
 from loglane.audit.event import Event
-from loglane.audit.lines import Row, count_failure, write_line
+from loglane.audit.faults import ERRORS, available
+from loglane.audit.lines import Row, count_failure, write_committed
 from loglane.audit.own_engine import (
     CONNECTIONS,
     SHORT_WAIT_MS,
@@ -128,7 +128,7 @@ class SyncAuditLog:
             assert target is not None  # noqa: S101 - `check_way` has seen to it
             return stored if insert_record(target, row, nested) else None
         self._write_alone(target, row)
-        write_line(row)
+        write_committed(row)
         return stored
 
     def query(
@@ -188,7 +188,8 @@ class SyncAuditLog:
     def _fetch(self, statement: Select[Any], session: Target | None) -> Rows:
         if session is not None:
             return fetch(_target(session), statement)
-        return self._alone(lambda connection: fetch(connection, statement))
+        with available(self._own_engine().url):
+            return self._alone(lambda connection: fetch(connection, statement))
 
     def _write_alone(self, target: Session | Connection | None, row: Row) -> None:
         engine = self._own_engine()
@@ -198,7 +199,7 @@ class SyncAuditLog:
         try:
             with self._turn:
                 self._alone(lambda one: write_and_commit(one, row, is_locked=is_locked))
-        except SQLAlchemyError as error:
+        except ERRORS as error:
             count_failure()
             raise as_audit_error(error, engine.url) from error
 

@@ -8,10 +8,10 @@ import threading
 from concurrent.futures import Future
 from contextvars import Context
 from types import TracebackType
-from typing import Any
 
 from loglane.audit.crew import Crew
 from loglane.audit.event import AuditEvent
+from loglane.audit.lines import write_line
 from loglane.audit.sink import AuditSink
 from loglane.entry import Entry
 from loglane.errors import AuditError, LoglaneError
@@ -21,10 +21,6 @@ from loglane.sinks.audit import intake_of
 
 # A thread that should have ended is waited for a little longer.
 _GRACE_S = 5.0
-_ON_LINE = ("event_id", "actor", "user_id", "resource", "status", "error", "trace_id")
-_SPECIAL = frozenset(
-    (*_ON_LINE, "duration_ms", "log_category", "exc_info", "stack_info", "persist_db", "to_db")
-)
 
 
 class AuditWorker:
@@ -135,7 +131,7 @@ class AuditWorker:
         """
         done = event.completed()
         intake_of(self.settings).record(done.dump())
-        _write_line(done)
+        write_line(done.row())
 
     async def submit(self, event: AuditEvent) -> None:
         """Record an event made by hand, and write its log line; waits without blocking the loop.
@@ -147,7 +143,7 @@ class AuditWorker:
         future = intake_of(self.settings).record_later(done.dump())
         if future is not None:
             await asyncio.wrap_future(future)
-        _write_line(done)
+        write_line(done.row())
 
     async def _open(self) -> None:
         # A forked child has a copy of its parent's worker, which does not run there.
@@ -240,16 +236,3 @@ def init_embedded(settings: Audit) -> None:
         emit(Entry("error", "loglane.audit", "tables were not made", fields={"error": str(error)}))
     finally:
         engine.dispose()
-
-
-def _write_line(event: AuditEvent) -> None:
-    """Write the line of a record; its fields are those of a marked line."""
-    row: dict[str, Any] = event.row()
-    fields = {name: row[name] for name in (*_ON_LINE, "duration_ms") if row[name] is not None}
-    extra = dict(row["extra"])
-    kept = {name: extra.pop(name) for name in list(extra) if name in _SPECIAL}
-    if kept:
-        fields["extra"] = kept
-    level = "error" if event.status == "failure" else "info"
-    fields["log_category"] = "audit"
-    emit(Entry(level, "loglane.audit", event.action, fields={**extra, **fields}))

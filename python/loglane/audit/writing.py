@@ -12,9 +12,10 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from loglane.audit.commits import write_after_commit
 from loglane.audit.event import Event
 from loglane.audit.faults import Fault, fault_of, reason_of, unavailable
-from loglane.audit.lines import Row, write_after_commit, write_failure
+from loglane.audit.lines import Row, write_failure
 from loglane.audit.reading import event_of
 from loglane.audit.rows import row_of
 from loglane.audit.table import audit_records, insert_new
@@ -83,7 +84,7 @@ def _insert_in_savepoint(target: Session | Connection, row: Row) -> bool:
         # Not the session's own, which would flush everything.
         savepoint = connection.begin_nested()
     except SQLAlchemyError as error:
-        write_failure(row, error)
+        write_failure(row, reason_of(error))
         return False
     try:
         execute_insert(connection, row)
@@ -95,7 +96,7 @@ def _insert_in_savepoint(target: Session | Connection, row: Row) -> bool:
             # A deadlock on MySQL ends the transaction with all that it did before.
             message = f"the database has rolled back the whole transaction: {reason_of(error)}"
             raise AuditError(message) from gone
-        write_failure(row, error)
+        write_failure(row, reason_of(error))
         return False
     return True
 
@@ -112,7 +113,7 @@ def _begin_on_sqlite(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN")
 
 
-def as_audit_error(error: SQLAlchemyError, url: URL) -> AuditError:
+def as_audit_error(error: Exception, url: URL) -> AuditError:
     """Return what is raised when a record of its own transaction could not be stored."""
     if fault_of(error) is Fault.refused:
         return AuditError(f"the audit record was refused: {reason_of(error)}")

@@ -21,6 +21,7 @@ Metrics, each since the process began or was forked:
     loglane_audit_outbox_records                     what waits in the outbox, of all processes
     loglane_audit_dead_records                       what was refused, of all processes
     loglane_audit_lag_seconds                        age of the oldest record in memory
+    loglane_audit_explicit_records_total{outcome}    of AuditLog: committed, rolled_back, failed
     loglane_audit_up                                 1, or 0 while the database takes no records
 
 Those of Loki are there when lines are pushed, those of the audit trail when there is one. Source
@@ -165,12 +166,22 @@ def _records() -> Iterable[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     # Without an audit trail nothing of it is imported.
-    if "loglane.sinks.audit" not in sys.modules:
+    if not {"loglane.sinks.audit", "loglane.audit.lines"} & sys.modules.keys():
         return
     from loglane.audit.stats import audit_stats
 
     stats = audit_stats()
     if not stats:
+        return
+    explicit = CounterMetricFamily(
+        "loglane_audit_explicit_records",
+        "Audit records of AuditLog, by what became of them.",
+        labels=["outcome"],
+    )
+    for outcome, count in stats["explicit"].items():
+        explicit.add_metric([outcome], count)
+    yield explicit
+    if "queued" not in stats:
         return
     for key, (name, text) in _AUDIT_COUNTERS.items():
         yield CounterMetricFamily(name, text, value=stats[key])

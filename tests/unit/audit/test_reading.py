@@ -14,7 +14,7 @@ from loglane.audit import AuditEvent, AuditLog, AuditPage, SyncAuditLog
 from loglane.audit.reading import select_page
 from loglane.audit.rows import row_of
 from loglane.audit.table import audit_records
-from loglane.errors import AuditError
+from loglane.errors import AuditError, SinkUnavailable
 from tests.unit.audit.business import make_tables, opened_sync, shop
 
 START = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -304,3 +304,46 @@ def test_each_filter_has_its_index(request, filled, tmp_path_factory, kind, name
         )
         statement = select_page(filters, limit=20, cursor=cursor)
         assert EXPECTED[name] in plan(connection, statement)
+
+
+def test_filters_find_what_was_stored_of_odd_texts(url):
+    """NUL and half of a surrogate pair are other characters in the table."""
+    odd = "a\0b\ud800c"
+
+    async def run():
+        async with AuditLog(url) as audit:
+            event = AuditEvent(action="a\0", resource=odd, error=odd, extra={odd: [odd]})
+            stored = await audit.create_log(event, independent=True)
+            page = await audit.query(resource=odd, action="a\0")
+            assert await audit.get(odd) is None
+            return stored, page.events
+
+    stored, found = asyncio.run(run())
+    kept = "a\N{REPLACEMENT CHARACTER}b\\ud800c"
+    assert (kept, kept, {kept: [kept]}) == (stored.resource, stored.error, stored.extra)
+    assert (stored,) == found
+
+
+@pytest.mark.parametrize("kind", [AuditLog, SyncAuditLog])
+def test_reading_without_tables_says_what_to_do(database_url, kind):
+    """As writing does: the error names the command, and not the statement."""
+    log = kind(database_url)
+
+    async def run():
+        try:
+            await log.query() if kind is AuditLog else log.query()
+        finally:
+            await log.close() if kind is AuditLog else log.close()
+
+    with pytest.raises(SinkUnavailable, match="loglane audit init"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", [AuditLog, SyncAuditLog])
+def test_reading_without_a_server_says_where(kind):
+    """The place, without user and password."""
+    log = kind("postgresql://app:hunter2@127.0.0.1:1/d")
+    with pytest.raises(SinkUnavailable) as caught:
+        asyncio.run(log.get("x")) if kind is AuditLog else log.get("x")
+    assert "postgresql://127.0.0.1:1/d" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

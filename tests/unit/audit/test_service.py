@@ -20,6 +20,7 @@ import loglane
 from loglane.audit import AuditEvent, AuditLog
 from loglane.audit.database import LOCK_S
 from loglane.audit.lines import explicit_counts
+from loglane.audit.stats import audit_stats
 from loglane.audit.table import audit_records, metadata
 from loglane.errors import AuditError, SinkUnavailable
 from loglane.event_id import new_event_id
@@ -521,3 +522,29 @@ def test_a_connection_has_lines_too(url, log_capture):
     infos = [line["message"] for line in log_capture.entries if line["level"] == "info"]
     assert ["before", "nested"] == infos
     assert ["before", "nested"] == actions(url)
+
+
+def test_no_line_of_a_record_is_held_back(sqlite_url, lines):
+    """Neither by sampling nor by flow control; each record of the table has its line in Loki."""
+    loglane.configure(sampling={"rate": 0.0}, flow_control={"first": 1, "every": 1000})
+
+    async def run():
+        async with AuditLog(sqlite_url) as audit:
+            for status in ("success", "failure") * 3:
+                await audit.create_log(AuditEvent(action="a", status=status), independent=True)
+
+    asyncio.run(run())
+    said = [line["event_id"] for line in lines() if line.get("log_category") == "audit"]
+    assert [row["event_id"] for row in stored(sqlite_url)] == said
+
+
+def test_audit_stats_count_explicit_records(sqlite_url):
+    """Also where no worker runs and no line is marked."""
+    before = audit_stats().get("explicit", {}).get("committed", 0)
+
+    async def run():
+        async with AuditLog(sqlite_url) as audit:
+            await audit.create_log(AuditEvent(action="a"), independent=True)
+
+    asyncio.run(run())
+    assert before + 1 == audit_stats()["explicit"]["committed"]

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import loglane
+from loglane.audit import lines as explicit
 from loglane.errors import AuditOverflow, EnvironmentMissing
 from loglane.integrations.prometheus import register
 from loglane.settings.audit import Audit
@@ -19,6 +20,8 @@ from tests.unit.sinks.loki.fake_loki import FakeLoki, Reply, wait_for
 @pytest.fixture
 def registry(monkeypatch):
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    # Other tests of this process have written some.
+    monkeypatch.setattr(explicit, "_counts", {"committed": 0, "failed": 0})
     yield CollectorRegistry()
     loglane.reset()
 
@@ -147,6 +150,8 @@ def test_audit_records_are_counted(registry, tmp_path, monkeypatch):
         "loglane_audit_outbox_records": 0,
         "loglane_audit_dead_records": 1,
         "loglane_audit_up": 1,
+        'loglane_audit_explicit_records_total{outcome="committed"}': 0,
+        'loglane_audit_explicit_records_total{outcome="failed"}': 0,
         'loglane_audit_lost_records_total{reason="overflow"}': 1,
     } == found
     intake.close()
