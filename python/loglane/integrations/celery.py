@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loglane.integrations.tasks import CARRIER, begin_task, end_task, pack_context
+from loglane.logger import active_engine
 
 
 def install() -> None:
@@ -12,7 +13,9 @@ def install() -> None:
 
     Call it where the Celery app is made, for those who send and for workers. Celery then leaves
     logging as `loglane.configure` set it up: its worker would replace the root logger's handlers
-    and standard output, and the lines would not be what they are. Doing it twice changes nothing.
+    and standard output, and the lines would not be what they are. Processes of its pool end without
+    the interpreter's exit hooks, so what is pending, audit records too, is written when Celery says
+    that one ends. Doing it twice changes nothing.
     """
     from celery import signals
 
@@ -20,6 +23,7 @@ def install() -> None:
     signals.task_prerun.connect(_begin)
     signals.task_postrun.connect(_end)
     signals.setup_logging.connect(_leave_logging)
+    signals.worker_process_shutdown.connect(_end_process)
 
 
 def _send(headers: dict[str, Any] | None = None, **_: Any) -> None:
@@ -35,6 +39,12 @@ def _end(task_id: str = "", state: str | None = None, retval: Any = None, **_: A
     # Celery hands over the exception in place of the value when there is one.
     error = type(retval).__name__ if isinstance(retval, BaseException) else None
     end_task(task_id, (state or "unknown").lower(), error)
+
+
+def _end_process(**_: Any) -> None:
+    engine = active_engine()
+    if engine is not None:
+        engine.end()
 
 
 def _leave_logging(**_: Any) -> None:

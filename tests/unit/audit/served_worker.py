@@ -98,6 +98,33 @@ def own_worker(folder: str) -> None:
     assert 0 == os.waitpid(child, 0)[1]
 
 
+def of_billiard(folder: str) -> None:
+    """Have a child of billiard, which Celery's processes are, mark lines."""
+    configure(folder)
+    import billiard
+
+    child = billiard.Process(target=mark, args=[50])
+    child.start()
+    child.join()
+    assert 0 == child.exitcode
+
+
+def of_celery(folder: str) -> None:
+    """Mark lines in a process that ends as those of Celery's pool do: without any exit hook."""
+    configure(folder)
+    from celery import signals
+
+    from loglane.integrations import celery
+
+    celery.install()
+    child = os.fork()
+    if child == 0:
+        mark(50)
+        signals.worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
+        os._exit(0)
+    assert 0 == os.waitpid(child, 0)[1]
+
+
 if __name__ == "__main__":
     # A child of multiprocessing imports this file anew.
     sys.path.insert(0, str(Path(__file__).parent))

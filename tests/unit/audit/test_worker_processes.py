@@ -111,7 +111,10 @@ def test_process_without_a_worker_leaves_its_records_in_the_outbox(tmp_path, mon
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on this system")
-@pytest.mark.parametrize(("scenario", "count"), [("children", 100), ("own_worker", 100)])
+@pytest.mark.parametrize(
+    ("scenario", "count"),
+    [("children", 100), ("own_worker", 100), ("of_billiard", 50), ("of_celery", 50)],
+)
 def test_children_lose_nothing(tmp_path, monkeypatch, scenario, count):
     """Those of multiprocessing end without exit hooks; those of servers have their own worker."""
     running = start(scenario, tmp_path)

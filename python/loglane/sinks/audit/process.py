@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
+from multiprocessing import process, util
 
 from loglane.settings.audit import Audit
 from loglane.sinks.audit.intake import AuditIntake
@@ -21,7 +21,8 @@ def intake_of(settings: Audit) -> AuditIntake:
         if _intake is None:
             _intake = AuditIntake(settings)
             atexit.register(_end)
-            _end_with_child()
+            if process.parent_process() is not None:
+                _end_with_finalizers()
         elif _intake.settings is not settings:
             _intake.take_over(settings)
         return _intake
@@ -32,10 +33,9 @@ def _start_child() -> None:
     _making = threading.RLock()
     if _intake is not None:
         _intake.start_child()
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:
-            # Finalizers of the parent are cleared after this.
-            util.register_after_fork(_intake, lambda _: _end_with_child())
+        # Finalizers of the parent are cleared after this. Called in children of multiprocessing,
+        # and in those of billiard, which use its registry and are none to it otherwise.
+        util.register_after_fork(_intake, lambda _: _end_with_finalizers())
 
 
 def _end() -> None:
@@ -43,12 +43,9 @@ def _end() -> None:
         _intake.end()
 
 
-def _end_with_child() -> None:
-    """End with a child of multiprocessing, too, which runs finalizers and no exit hooks."""
-    util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process() is not None:
-        util.Finalize(None, _end, exitpriority=0)
+def _end_with_finalizers() -> None:
+    """End with a child process that runs finalizers and no exit hooks."""
+    util.Finalize(None, _end, exitpriority=0)
 
 
 if hasattr(os, "register_at_fork"):
