@@ -150,7 +150,7 @@ class Server(abc.ABC):
         if self._process is None:
             return
         self.resume()
-        self._process.sendsignal_all(self.stop_signal)
+        self._process.send_signal(self.stop_signal)
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -183,6 +183,7 @@ class Server(abc.ABC):
         try:
             self.stop()
         finally:
+            self.kill()
             shutil.rmtree(self.folder)
 
     def __enter__(self) -> Self:
