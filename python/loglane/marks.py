@@ -21,11 +21,13 @@ MARKING = MARKS | {"level"}
 AUDIT = "audit"
 
 
-class _Waiting(threading.local):
+class Waiting(threading.local):
+    """Where a thread gathers what it will wait for; None when it waits at once."""
+
     futures: list[Future[None]] | None = None
 
 
-_waiting = _Waiting()
+waiting = Waiting()
 
 
 def names_audit(level: object) -> bool:
@@ -49,7 +51,7 @@ def take_mark(fields: dict[str, Any]) -> bool:
     """
     marked = bool(fields.pop("persist_db", False))
     marked = bool(fields.pop("to_db", False)) or marked
-    if names_audit(fields.get("level")):
+    if "level" in fields and names_audit(fields["level"]):
         del fields["level"]
         return True
     return marked
@@ -70,14 +72,9 @@ def recording_later() -> Iterator[list[Future[None]]]:
     Yields:
         What is to be waited for; complete at the end of the block.
     """
-    before, futures = _waiting.futures, []  # type: ignore[var-annotated]
-    _waiting.futures = futures
+    futures: list[Future[None]] = []
+    before, waiting.futures = waiting.futures, futures
     try:
         yield futures
     finally:
-        _waiting.futures = before
-
-
-def futures_of_thread() -> list[Future[None]] | None:
-    """Return where this thread gathers what it will wait for; None when it waits at once."""
-    return _waiting.futures
+        waiting.futures = before

@@ -11,7 +11,7 @@ from loglane.entry import LEVEL_NUMBERS, ExcInfo
 from loglane.errors import AuditError
 from loglane.fields import LEVELS
 from loglane.losses import Losses
-from loglane.marks import futures_of_thread
+from loglane.marks import waiting
 from loglane.rendering import render
 from loglane.sinks.stdout import StdoutSink
 
@@ -162,11 +162,21 @@ class Outputs:
 
     def recorder(self, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
         """Return what takes a marked line, with its newline, to the audit trail and to `write`."""
-        record = self.record
+        if self.audit is None:
+            return write
+        # Every call between a log call and its record counts: see `python -m benchmarks audit`.
+        record, record_later = self.audit.record, self.audit.record_later
 
         def record_and_write(line: bytes) -> None:
             try:
-                record(line[:-1])
+                if waiting.futures is None:
+                    record(line[:-1])
+                elif (future := record_later(line[:-1])) is not None:
+                    waiting.futures.append(future)
+            except AuditError:
+                raise
+            except Exception as error:
+                raise _not_kept(error) from error
             finally:
                 write(line)
 
@@ -178,20 +188,7 @@ class Outputs:
         Raises:
             AuditError: It cannot be kept.
         """
-        if self.audit is None:
-            return
-        futures = futures_of_thread()
-        try:
-            if futures is None:
-                self.audit.record(line)
-                return
-            future = self.audit.record_later(line)
-        except AuditError:
-            raise
-        except Exception as error:
-            raise AuditError(f"the record was not kept: {type(error).__name__}: {error}") from error
-        if future is not None:
-            futures.append(future)
+        self.recorder(_write_nowhere)(line + b"\n")
 
     def write(self, level: str, record: Mapping[str, Any], exc_info: ExcInfo | None = None) -> None:
         """Write a finished record, masked and made of plain values, to all that take its level."""
@@ -276,3 +273,7 @@ class Outputs:
 
 def _write_nowhere(_line: bytes) -> None:
     """Leave out a line that no place takes."""
+
+
+def _not_kept(error: Exception) -> AuditError:
+    return AuditError(f"the record was not kept: {type(error).__name__}: {error}")
