@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from loglane.audit.event import AuditEvent
 from loglane.audit.marked import event_of_line
-from loglane.audit.sink import Outcome
+from loglane.audit.sink import Masked, Outcome
 from loglane.sinks.audit import Record, event_id_of
 
 Bad = tuple[Record, str]
@@ -31,7 +31,7 @@ class Batch:
     """
 
     records: Sequence[Record]
-    events: list[AuditEvent] = field(default_factory=list)
+    events: list[AuditEvent] = field(default_factory=Masked)
     by_id: dict[str, list[Record]] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
 

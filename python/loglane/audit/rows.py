@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from loglane.audit.event import AuditEvent
+from loglane.audit.event import COLUMNS, AuditEvent
 from loglane.scalars import escaped
 
 # PostgreSQL has no NUL in text, and tools of SQLite end a text there. This is of the same length.
@@ -25,14 +25,25 @@ def row_of(event: AuditEvent, recorded_at: datetime) -> dict[str, Any]:
         event: The record.
         recorded_at: When it is written; aware.
     """
-    row, _ = _cleaned(event)
+    row, _ = _cleaned(event.row())
     row["recorded_at"] = recorded_at
     return row
 
 
-def row_with_json(event: AuditEvent) -> dict[str, Any]:
-    """Return the same without `recorded_at`, and with `extra` as JSON text, as drivers take it."""
-    row, text = _cleaned(event)
+def row_with_json(event: AuditEvent, *, is_masked: bool = False) -> dict[str, Any]:
+    """Return the same without `recorded_at`, and with `extra` as JSON text, as drivers take it.
+
+    Args:
+        event: The record.
+        is_masked: It was read from a line, so that its values are masked, bounded and JSON; to do
+            that again takes as long as everything else together. Fields of a subclass may be
+            anything.
+    """
+    if is_masked and type(event) is AuditEvent:
+        values = event.__dict__
+        row, text = _cleaned({name: values[name] for name in COLUMNS})
+    else:
+        row, text = _cleaned(event.row())
     row["extra"] = text.decode()
     return row
 
@@ -42,8 +53,7 @@ def kept_text(text: str) -> str:
     return escaped(text.replace(_NUL, _INSTEAD))
 
 
-def _cleaned(event: AuditEvent) -> tuple[dict[str, Any], bytes]:
-    row = event.row()
+def _cleaned(row: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     for name, value in row.items():
         if type(value) is str and _NUL in value:
             row[name] = value.replace(_NUL, _INSTEAD)

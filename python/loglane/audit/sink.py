@@ -25,6 +25,10 @@ class Outcome:
     reason: str = ""
 
 
+class Masked(list[AuditEvent]):
+    """Records that were read from lines: what had to be masked was, when they were written."""
+
+
 class AuditSink(Protocol):
     """Writes batches; idempotent by `event_id`, so that a batch may be written again."""
 

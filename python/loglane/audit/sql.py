@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import select, text
+import orjson
+from sqlalchemy import JSON, Text, bindparam, cast, column, func, select, text
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import Self
@@ -20,7 +21,7 @@ from loglane.audit.event import AuditEvent
 from loglane.audit.faults import ERRORS, Fault, fault_of, reason_of, unavailable
 from loglane.audit.rows import row_with_json
 from loglane.audit.seals import seal
-from loglane.audit.sink import Outcome
+from loglane.audit.sink import Masked, Outcome
 from loglane.audit.table import audit_records, insert_new
 from loglane.settings.audit import Audit
 
@@ -34,6 +35,9 @@ _OTHER_COLUMNS = 100_000
 # Sealing many at once costs less; `verify` allows for the delay.
 _SEAL_S = 1
 
+# Name of the parameter of PostgreSQL.
+_ROWS = "rows"
+
 Row = dict[str, Any]
 _log = logging.getLogger("loglane.audit")
 
@@ -41,8 +45,8 @@ _log = logging.getLogger("loglane.audit")
 class SqlSink:
     """Writes batches, each in a transaction of its own; an `AuditSink`.
 
-    A batch costs one round trip and a commit: SQLite and PostgreSQL run one prepared statement for
-    all its rows, MySQL and MariaDB get one `INSERT` with all of them (one for each megabyte).
+    A batch costs one round trip and a commit: PostgreSQL gets its rows as one JSON text, MySQL and
+    MariaDB one `INSERT` with all of them (one for each megabyte), SQLite runs a prepared statement.
 
     Args:
         engine: Of `open_engine`, or the app's own.
@@ -91,7 +95,8 @@ class SqlSink:
 
         A record that the database refuses is found by writing halves of the batch.
         """
-        rows = [row_with_json(event) for event in batch]
+        is_masked = isinstance(batch, Masked)
+        rows = [row_with_json(event, is_masked=is_masked) for event in batch]
         if not rows:
             return []
         try:
@@ -170,12 +175,17 @@ class Insert:
     """
 
     def __init__(self, dialect: Dialect) -> None:
+        statement: Any = insert_new(dialect.name)
         names = [column.name for column in audit_records.columns if column.name != "id"]
-        compiled = insert_new(dialect.name).compile(dialect=dialect, column_keys=names)
+        self._is_json = dialect.name == "postgresql"
+        if self._is_json:
+            # One parameter, whatever the number of rows: they are read by the server.
+            statement = statement.from_select(names, _rows_of_json(names))
+            names = [_ROWS]
+        compiled = statement.compile(dialect=dialect, column_keys=names)
         self.text = str(compiled)
         order = getattr(compiled, "positiontup", None)
         self._ordered: Callable[[Row], Any] = itemgetter(*order) if order else _same
-        self._moment = _same if dialect.name == "postgresql" else _as_text
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
         """Write rows in a transaction of their own; return the ids that were there before.
@@ -198,18 +208,31 @@ class Insert:
                 return set()
             return _known(connection, rows, now)
 
-    def _parameters(self, rows: Sequence[Row], recorded_at: datetime) -> list[Any]:
-        """Return what is sent for each row; without SQLAlchemy's own work, which costs more."""
-        moment, ordered = self._moment, self._ordered
-        at = moment(recorded_at)
+    def _parameters(self, rows: Sequence[Row], recorded_at: datetime) -> Any:
+        """Return what is sent for the rows; without SQLAlchemy's own work, which costs more."""
+        if self._is_json:
+            found = [
+                {**row, "extra": orjson.Fragment(row["extra"]), "recorded_at": recorded_at}
+                for row in rows
+            ]
+            return self._ordered({_ROWS: orjson.dumps(found).decode()})
+        ordered, at = self._ordered, _as_text(recorded_at)
         return [
-            ordered({**row, "occurred_at": moment(row["occurred_at"]), "recorded_at": at})
+            ordered({**row, "occurred_at": _as_text(row["occurred_at"]), "recorded_at": at})
             for row in rows
         ]
 
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _rows_of_json(names: Sequence[str]) -> Any:
+    """Return PostgreSQL's rows of a parameter that is a JSON array of objects."""
+    given = cast(bindparam(_ROWS, type_=Text), JSON)
+    columns = [column(name, audit_records.c[name].type) for name in names]
+    read = func.json_to_recordset(given).table_valued(*columns, name="given")
+    return select(*read.render_derived(with_types=True).c)
 
 
 def _as_text(moment: datetime) -> str:
@@ -219,9 +242,9 @@ def _as_text(moment: datetime) -> str:
 
 def _known(connection: Connection, rows: Sequence[Row], now: datetime) -> set[str]:
     """Return the ids that were there before; what was just written has our own moment."""
-    column = audit_records.c
-    asked = select(column.event_id).where(
-        column.event_id.in_([row["event_id"] for row in rows]), column.recorded_at != now
+    known = audit_records.c
+    asked = select(known.event_id).where(
+        known.event_id.in_([row["event_id"] for row in rows]), known.recorded_at != now
     )
     return set(connection.execute(asked).scalars())
 
