@@ -56,9 +56,8 @@ class Engine:
         )
         levels: dict[str, float] = {level: rate for level, rate in sampling.levels.items()}  # noqa: C416
         self.sampler = Sampler(sampling.rate, levels, sampling.loggers)
-        self._next_report = 0.0
-        # Marked lines whose record was not kept, because there is no audit trail.
-        self.unrecorded = 0
+        # When it is due, and marked lines whose record was not kept: there is no audit trail.
+        self._next_report, self.unrecorded = 0.0, 0
         self._nested = threading.local()
         self.outputs = Outputs(settings, in_container, stdout, self.masker.text, self.tick)
         self.levels = self.outputs.levels
@@ -118,8 +117,9 @@ class Engine:
         Context().run(self._report, everything)
 
     def _report(self, everything: bool) -> None:
-        for summary in self.flow.due(everything=everything):
-            self._write(summary_entry(summary))
+        due = map(summary_entry, self.flow.due(everything=everything))
+        for entry in (*due, *self.outputs.complaints()):
+            self._write(entry)
         counts, total = self.losses.counts(), self.losses.total
         new = self.losses.untold(everything=everything)
         if not new:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loglane.entry import LEVEL_NUMBERS, ExcInfo
+from loglane.entry import LEVEL_NUMBERS, Entry, ExcInfo
 from loglane.errors import AuditError
 from loglane.fields import LEVELS
 from loglane.losses import Losses
@@ -17,6 +17,7 @@ from loglane.sinks.stdout import StdoutSink
 
 if TYPE_CHECKING:
     from loglane.settings import Settings
+    from loglane.sinks.audit import Neglect
     from loglane.sinks.console import ConsoleSink
     from loglane.sinks.file import FileSink
     from loglane.sinks.loki import LokiSink
@@ -100,11 +101,13 @@ class Outputs:
         self.file: FileSink | None = None
         self.loki: LokiSink | None = None
         self.audit: Recorder | None = None
+        self._neglect: Neglect | None = None
         self._keeps_audit = False
         if settings.audit.enabled:
-            from loglane.sinks.audit import intake_of
+            from loglane.sinks.audit import Neglect, intake_of
 
-            self.audit = intake_of(settings.audit)
+            self.audit = intake = intake_of(settings.audit)
+            self._neglect = Neglect(intake)
         if stdout is None:
             self._open(settings, in_container, on_losses)
         sinks = {"stdout": self.stdout, "console": self.console, "file": self.file}
@@ -206,6 +209,11 @@ class Outputs:
                 self.loki.write(line, LEVELS.index(level))
         if to_console and self.console is not None:
             self.console.write(record, exc_info, self._mask_text)
+
+    def complaints(self) -> list[Entry]:
+        """Return lines about what is wrong with a sink, each once."""
+        text = self._neglect.complaint() if self._neglect is not None else ""
+        return [Entry("warning", "loglane.audit", text)] if text else []
 
     def start_child(self) -> None:
         """Begin anew after a fork: free locks, and no counts that the parent reports."""

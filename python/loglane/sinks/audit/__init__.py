@@ -2,6 +2,7 @@
 
 from loglane.sinks.audit.consumer import Consumer
 from loglane.sinks.audit.intake import AuditIntake
+from loglane.sinks.audit.neglect import Neglect
 from loglane.sinks.audit.outbox import DeadLetter, Outbox, event_id_of
 from loglane.sinks.audit.process import intake_of, present_intake
 from loglane.sinks.audit.waiting import Record, Row
@@ -10,6 +11,7 @@ __all__ = [
     "AuditIntake",
     "Consumer",
     "DeadLetter",
+    "Neglect",
     "Outbox",
     "Record",
     "Row",
