@@ -20,9 +20,10 @@ Metrics, each since the process began or was forked:
     loglane_audit_in_hand_records                    what is being written
     loglane_audit_outbox_records                     what waits in the outbox, of all processes
     loglane_audit_dead_records                       what was refused, of all processes
-    loglane_audit_lag_seconds                        age of the oldest record in memory
+    loglane_audit_lag_seconds                        age of the oldest record that is not stored
     loglane_audit_explicit_records_total{outcome}    of AuditLog: committed, rolled_back, failed
-    loglane_audit_up                                 1, or 0 while the database takes no records
+    loglane_audit_up                                 1, or 0 while the database takes no records, or
+                                                     no worker runs in this process
 
 Those of Loki are there when lines are pushed, those of the audit trail when there is one. Source
 of the names: https://prometheus.io/docs/practices/naming/
@@ -67,7 +68,7 @@ _AUDIT_GAUGES = {
     "in_hand": ("loglane_audit_in_hand_records", "Audit records that are being written."),
     "outbox": ("loglane_audit_outbox_records", "Audit records that wait in the outbox."),
     "dead": ("loglane_audit_dead_records", "Audit records that were refused."),
-    "lag_s": ("loglane_audit_lag_seconds", "Age of the oldest audit record in memory."),
+    "lag_s": ("loglane_audit_lag_seconds", "Age of the oldest audit record that is not stored."),
 }
 # Python's own ways to say that prometheus_client counts in files, for several processes.
 _SHARED = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
@@ -190,7 +191,9 @@ def _records() -> Iterable[Metric]:
         if stats[key] is not None:
             yield GaugeMetricFamily(name, text, value=stats[key])
     yield GaugeMetricFamily(
-        "loglane_audit_up", "Whether the database takes records.", value=not stats["is_away"]
+        "loglane_audit_up",
+        "Whether a worker runs and the database takes records.",
+        value=stats["is_running"] and not stats["is_away"],
     )
     lost = CounterMetricFamily(
         "loglane_audit_lost_records", "Audit records that were not kept.", labels=["reason"]

@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 import tracemalloc
+from collections import deque
 
 import pytest
 
 from loglane.errors import AuditError, AuditOverflow
-from loglane.sinks.audit import process
+from loglane.sinks.audit import Neglect, process
 from loglane.sinks.audit.outbox import Outbox
 from loglane.sinks.audit.waiting import OVERHEAD
 
@@ -74,11 +75,46 @@ def test_intake_knows_what_waits_and_what_is_in_hand(intake):
     hand = one.take(2)
     waiting = one.waiting
     assert (1, 100 + OVERHEAD, 2) == (len(waiting), waiting.size, waiting.in_hand)
-    assert 0 < waiting.age_s() < 60
+    assert 0 < waiting.age_s() < waiting.lag_s() < 60
     waiting.put_back(hand)
     assert (3, 3 * (100 + OVERHEAD), 0) == (len(waiting), waiting.size, waiting.in_hand)
     waiting.settle(one.take(3))
     assert (0, 0, 0, 0.0) == (len(waiting), waiting.size, waiting.in_hand, waiting.age_s())
+    assert 0.0 == waiting.lag_s()
+
+
+def test_intake_counts_its_bytes_though_a_signal_handler_records_something(intake):
+    """The handler of a signal that comes in the middle of another record."""
+    one = intake()
+
+    class Interrupted(deque):
+        def append(self, record):
+            super().append(record)
+            if len(self) == 1:
+                one.record(b"handler")
+
+    one.waiting._records = Interrupted()
+    one.record(b"call")
+    assert [b"call", b"handler"] == taken(one)
+    assert 0 == one.waiting.size
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "runs", "said"),
+    [(31, None, True), (31, False, True), (31, True, False), (29, None, False)],
+    ids=["no worker", "one that is gone", "a worker", "not for long"],
+)
+def test_records_that_nobody_takes_are_said_once(intake, monkeypatch, waits_s, runs, said):
+    """An app whose worker was never started, or not after the fork."""
+    one = intake()
+    if runs is not None:
+        consumer = Consumer()
+        one.attach(consumer)
+        consumer.runs = runs
+    one.record(b"{}")
+    monkeypatch.setattr(one.waiting, "age_s", lambda: waits_s)
+    neglect = Neglect(one)
+    assert [said, False] == [bool(neglect.complaint()), bool(neglect.complaint())]
 
 
 def test_intake_puts_back_before_all_others(intake):

@@ -116,6 +116,30 @@ def test_outbox_leaves_to_others_what_they_have(make):
     assert [b"1"] == bodies(late.take(9))
 
 
+def test_outbox_takes_what_was_left_before_the_clock_was_set_back(make):
+    """Otherwise a killed process's records would wait until the clock is there again."""
+    make().add([b"1"], held=1)
+    late = make()
+    with sqlite3.connect(late.path) as connection:
+        connection.execute("UPDATE pending SET at = at + 3600")
+    connection.close()
+    assert [b"1"] == bodies(late.take(9))
+
+
+def test_outbox_knows_since_when_a_record_waits(make):
+    """Whoever has tried it meanwhile."""
+    outbox = make()
+    assert 0.0 == outbox.age_s()
+    outbox.add([b"1", b"2"])
+    with sqlite3.connect(outbox.path) as connection:
+        connection.execute("UPDATE pending SET came = came - 3600 WHERE id = 1")
+    connection.close()
+    outbox.release([row for row, _ in outbox.take(2)])
+    assert 3600 <= outbox.age_s() < 3700
+    outbox.remove([1])
+    assert 0 <= outbox.age_s() < 100
+
+
 def test_outbox_keeps_dead_letters_with_their_reason(make, line):
     """Of a record in the file and of one that never was."""
     outbox = make()

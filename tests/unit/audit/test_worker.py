@@ -161,6 +161,7 @@ async def test_worker_spills_while_the_database_is_away(make, sink, lines):
         ids = await asyncio.to_thread(record, worker, 500)
         await until(lambda: audit_stats()["outbox"] == 500)
         assert (True, "connection refused") == (worker.is_away, audit_stats()["last_error"])
+        assert (True, 0 < audit_stats()["lag_s"] < 60) == (audit_stats()["is_running"], True)
         sink.fault = None
         await until(lambda: len(sink.rows) == 500)
         await until(lambda: audit_stats()["outbox"] == 0)

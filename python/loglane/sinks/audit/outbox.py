@@ -99,9 +99,9 @@ class Outbox:
             ids = list(range(first, first + len(bodies)))
             owners = [me] * held + [_NOBODY] * (len(bodies) - held)
             connection.executemany(
-                "INSERT INTO pending (id, body, owner, at) VALUES (?, ?, ?, ?)",
+                "INSERT INTO pending (id, body, came, owner, at) VALUES (?, ?, ?, ?, ?)",
                 [
-                    (i, body, owner, now)
+                    (i, body, now, owner, now)
                     for i, body, owner in zip(ids, bodies, owners, strict=False)
                 ],
             )
@@ -116,17 +116,19 @@ class Outbox:
         now, me = time.time(), self._me()
         # What others took before this process began was left by one that had ended, most likely.
         until = max(now - ABANDONED_S, self._began)
+        # What is taken in the future was taken before the clock was set back.
+        after = now + ABANDONED_S
         with self._file.transaction(durable=False) as connection:
             rows = connection.execute(
                 "SELECT id, body FROM pending WHERE owner = ? ORDER BY id LIMIT ?", (_NOBODY, limit)
             ).fetchall()
             if len(rows) < limit:
                 rows += connection.execute(
-                    "SELECT id, body FROM pending WHERE id IN ("
-                    " SELECT id FROM pending WHERE owner > ? AND owner < ? AND at < ?"
-                    " UNION ALL SELECT id FROM pending WHERE owner > ? AND at < ?"
-                    ") ORDER BY id LIMIT ?",
-                    (_NOBODY, me, until, me, until, limit - len(rows)),
+                    "SELECT id, body FROM pending WHERE id IN (SELECT id FROM ("
+                    " SELECT id, at FROM pending WHERE owner > ? AND owner < ?"
+                    " UNION ALL SELECT id, at FROM pending WHERE owner > ?"
+                    ") WHERE at < ? OR at > ?) ORDER BY id LIMIT ?",
+                    (_NOBODY, me, me, until, after, limit - len(rows)),
                 ).fetchall()
             connection.executemany(
                 "UPDATE pending SET owner = ?, at = ? WHERE id = ?",
@@ -174,9 +176,9 @@ class Outbox:
             count = 0
             for i in ids:
                 count += connection.execute(
-                    "INSERT INTO pending (body, owner, at)"
-                    " SELECT body, ?, ? FROM dead WHERE id = ?",
-                    (_NOBODY, now, i),
+                    "INSERT INTO pending (body, came, owner, at)"
+                    " SELECT body, ?, ?, ? FROM dead WHERE id = ?",
+                    (now, _NOBODY, now, i),
                 ).rowcount
                 connection.execute("DELETE FROM dead WHERE id = ?", (i,))
             return count
@@ -199,6 +201,12 @@ class Outbox:
             (pending,) = connection.execute("SELECT count(*) FROM pending").fetchone()
             (dead,) = connection.execute("SELECT count(*) FROM dead").fetchone()
             return pending, dead
+
+    def age_s(self) -> float:
+        """Return how long the oldest record has waited here; 0 when there is none."""
+        with self._file.transaction(durable=False) as connection:
+            found = connection.execute("SELECT came FROM pending ORDER BY id LIMIT 1").fetchone()
+        return 0.0 if found is None else max(0.0, time.time() - found[0])
 
     def _me(self) -> str:
         if self._process != os.getpid():

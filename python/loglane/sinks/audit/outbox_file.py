@@ -28,7 +28,7 @@ _PAUSE_S = 0.01
 _SCHEMA = (
     # An id is never used again, so that whoever removes a record late removes no other one.
     "CREATE TABLE pending (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL,"
-    " owner TEXT NOT NULL, at REAL NOT NULL)",
+    " came REAL NOT NULL, owner TEXT NOT NULL, at REAL NOT NULL)",
     "CREATE INDEX pending_owner ON pending (owner)",
     "CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, body BLOB NOT NULL,"
     " reason TEXT NOT NULL, at REAL NOT NULL)",

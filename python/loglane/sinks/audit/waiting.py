@@ -69,6 +69,12 @@ class Waiting:
         except IndexError:
             return 0.0
 
+    def lag_s(self) -> float:
+        """Return the age of the oldest record, those in hand among them; 0 when there is none."""
+        with self._lock:
+            firsts = [one[0][1] for one in (*self._hands.values(), self._records) if one]
+        return monotonic() - min(firsts) if firsts else 0.0
+
     def put(self, line: bytes) -> bool | None:
         """Append a record.
 
@@ -77,12 +83,12 @@ class Waiting:
         """
         size = len(line) + OVERHEAD
         with self._lock:
-            size += self._bytes
             records = self._records
-            if size > self.max_bytes or len(records) >= self.max_items:
+            if self._bytes + size > self.max_bytes or len(records) >= self.max_items:
                 return None
+            # At once, not from a value of before: a signal handler may put one in between.
+            self._bytes += size
             records.append((line, monotonic(), None))
-            self._bytes = size
             if len(records) < self._rings_at:
                 return False
             self._rings_at = _NEVER
