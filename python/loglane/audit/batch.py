@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from loglane.audit.event import AuditEvent
 from loglane.audit.marked import event_of_line
 from loglane.audit.sink import Masked, Outcome
-from loglane.sinks.audit import Record, event_id_of
+from loglane.sinks.audit import Outbox, Record, event_id_of
 
 Bad = tuple[Record, str]
 
@@ -71,3 +71,12 @@ def check(batch: Batch, outcomes: Sequence[Outcome]) -> None:
 def ids_of(records: Sequence[Record]) -> list[str]:
     """Return the ids of the first records."""
     return [event_id_of(line) or "without id" for line, _, _ in records[:NAMED]]
+
+
+def by_outbox(records: Sequence[Record]) -> dict[Outbox, list[int]]:
+    """Return the ids of those records that are in an outbox, by outbox."""
+    found: dict[Outbox, list[int]] = {}
+    for _, _, row in records:
+        if row is not None:
+            found.setdefault(row.outbox, []).append(row.id)
+    return found

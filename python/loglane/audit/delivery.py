@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal, TypeVar
 
-from loglane.audit.batch import NAMED, Bad, Batch, check, ids_of, read
+from loglane.audit.batch import NAMED, Bad, Batch, by_outbox, check, ids_of, read
 from loglane.audit.event import AuditEvent
 from loglane.audit.sink import AuditSink, Outcome
 from loglane.audit.waits import heard, within
@@ -58,6 +58,8 @@ class Delivery:
         # Why the outbox could not be used, and when that is said again.
         self._unwritable = ("", 0.0)
         self.is_away = False
+        # Whether it was said, and not yet that it is back.
+        self._is_said = False
 
     async def deliver(self, records: Sequence[Record]) -> None:
         """Write fresh records, or put them into the outbox; returns when one of it is done."""
@@ -220,14 +222,14 @@ class Delivery:
 
     async def _forget(self, records: Sequence[Record]) -> None:
         """Remove records from the outbox that are stored; one that stays does no harm."""
-        for outbox, ids in _by_outbox(records).items():
+        for outbox, ids in by_outbox(records).items():
             try:
                 await self._work(lambda file, ids=ids: file.remove(ids), outbox)  # type: ignore[misc]
             except AuditError as error:
                 self._say_unwritable(error)
 
     async def _release(self, records: Sequence[Record]) -> None:
-        for outbox, ids in _by_outbox(records).items():
+        for outbox, ids in by_outbox(records).items():
             try:
                 await self._work(lambda file, ids=ids: file.release(ids), outbox)  # type: ignore[misc]
             except AuditError as error:
@@ -263,6 +265,9 @@ class Delivery:
         self._tally.last_error = str(error)
         if attempt >= self._retry.attempts and not self.is_away:
             self.is_away = True
+            if self._is_said:
+                return
+            self._is_said = True
             place = self._intake.outbox
             where = f"in {place.path}" if place is not None else "in memory"
             _log.error(f"the audit database is away; records wait {where}", error=str(error))
@@ -272,8 +277,9 @@ class Delivery:
         self._written_at = monotonic()
         self._tally.last_error = ""
         self._back.set()
-        if self.is_away:
-            self.is_away = False
+        self.is_away = False
+        if self._is_said:
+            self._is_said = False
             _log.warning("the audit database is back; what waits is written now")
 
     def _complain(self, error: Exception, count: int) -> None:
@@ -288,11 +294,3 @@ class Delivery:
             return
         self._unwritable = (text, now + SAY_EVERY_S)
         _log.error("the outbox of audit records cannot be used", error=str(error))
-
-
-def _by_outbox(records: Sequence[Record]) -> dict[Outbox, list[int]]:
-    found: dict[Outbox, list[int]] = {}
-    for _, _, row in records:
-        if row is not None:
-            found.setdefault(row.outbox, []).append(row.id)
-    return found

@@ -172,6 +172,29 @@ async def test_worker_spills_while_the_database_is_away(make, sink, lines):
 
 
 @on_loop
+async def test_worker_says_once_that_the_database_is_away(make, sink, lines):
+    """Also when other processes have what waits in the outbox, so that it seems to be empty."""
+    loglane.configure()
+    sink.fault = away
+    worker = make()
+    async with worker:
+        for _ in range(3):
+            other = Outbox(worker.settings.outbox.path, 1 << 30)
+            record(worker, 1)
+            await until(lambda: worker.is_away)
+            await until(lambda other=other: other.take(9))
+            other.close()
+            # It finds an empty outbox, and hopes for the best.
+            worker._crew.look()
+            await until(lambda: not worker.is_away)
+        sink.fault = None
+        record(worker, 1)
+        await until(lambda: sink.rows)
+    said = [line["message"] for line in lines() if "the audit database" in line["message"]]
+    assert ["away", "back"] == [text.split()[4].strip(";") for text in said]
+
+
+@on_loop
 async def test_worker_writes_what_an_earlier_process_left(make, sink):
     """Free records, and those that it had in its hands."""
     worker = make()
