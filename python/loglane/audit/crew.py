@@ -14,7 +14,7 @@ from loglane.audit.batch import ids_of
 from loglane.audit.delivery import Delivery
 from loglane.audit.event import AuditEvent
 from loglane.audit.sink import AuditSink
-from loglane.audit.waits import heard
+from loglane.audit.waits import heard, pause_s
 from loglane.logger import Logger
 from loglane.settings.audit import Audit
 from loglane.sinks.audit import AuditIntake, Record
@@ -184,7 +184,7 @@ class Crew:
                 return
             elif outcome == "failed":
                 attempt += 1
-                await heard(self._draining, self._delivery.pause_s(attempt))
+                await heard(self._draining, pause_s(self._settings.retry, attempt))
             else:
                 await heard(self._found, _LOOK_EVERY_S)
 

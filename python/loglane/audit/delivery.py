@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal, TypeVar
@@ -11,7 +10,7 @@ from typing import Literal, TypeVar
 from loglane.audit.batch import NAMED, Bad, Batch, by_outbox, check, ids_of, read
 from loglane.audit.event import AuditEvent
 from loglane.audit.sink import AuditSink, Outcome
-from loglane.audit.waits import heard, within
+from loglane.audit.waits import heard, pause_s, within
 from loglane.errors import AuditError, SinkUnavailable
 from loglane.logger import Logger
 from loglane.settings.audit import Audit
@@ -110,12 +109,6 @@ class Delivery:
                 await self._release(records)
         return "more" if settled else "failed"
 
-    def pause_s(self, attempt: int) -> float:
-        """Return how long to wait before another attempt; the longer, the more were in vain."""
-        pause = min(self._retry.first_s * 2.0 ** min(attempt - 1, 32), self._retry.max_s)
-        # Many processes that lost their database at the same moment come back one by one.
-        return pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret
-
     async def _take(self, outbox: Outbox, limit: int) -> list[Record]:
         taking = asyncio.ensure_future(self._work(lambda file: file.take(limit), outbox))
         try:
@@ -151,19 +144,31 @@ class Delivery:
         """
         began = monotonic()
         failed: list[Bad] = []
-        for record in records:
-            try:
-                await self._write(await read([record], self._model))
-            except AuditError:
-                return False
-            except Exception as error:  # noqa: BLE001 - a bug of the sink, which was told as such
-                failed.append((record, f"the sink failed: {type(error).__name__}"))
-        since = {record[0]: self._failing.get(record[0], began) for record, _ in failed}
-        doomed = [bad for bad in failed if self._written_at > since[bad[0][0]]]
-        self._failing = since
+        doomed: list[Bad] = []
+        try:
+            for record in records:
+                failed += await self._tried(record)
+            since = {record[0]: self._failing.get(record[0], began) for record, _ in failed}
+            self._failing = since
+            for bad in [bad for bad in failed if self._written_at > since[bad[0][0]]]:
+                # Others may have been written because the sink is well again.
+                failed.remove(bad)
+                doomed += await self._tried(bad[0])
+        except AuditError:
+            return False
         if doomed:
             await self._bury(doomed)
-        return len(doomed) == len(failed)
+        return not failed
+
+    async def _tried(self, record: Record) -> list[Bad]:
+        """Write one record; return it with the reason when the sink failed of it."""
+        try:
+            await self._write(await read([record], self._model))
+        except AuditError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of the sink, which was told as such
+            return [(record, f"the sink failed: {type(error).__name__}")]
+        return []
 
     async def _write(self, batch: Batch) -> None:
         """Write a batch and settle what came of it.
@@ -258,7 +263,7 @@ class Delivery:
     async def _pause(self, attempt: int) -> None:
         """Wait before another attempt; less when another batch was written meanwhile."""
         self._back.clear()
-        await heard(self._back, self.pause_s(attempt))
+        await heard(self._back, pause_s(self._retry, attempt))
 
     def _failed(self, error: SinkUnavailable, attempt: int) -> None:
         self._failures += 1

@@ -7,8 +7,11 @@ at the same moment (https://github.com/python/cpython/issues/86296); a worker wo
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from loglane.settings.audit import AuditRetry
 
 T = TypeVar("T")
 # What is cancelled may take so long to clean up.
@@ -54,3 +57,10 @@ def _look_away(task: asyncio.Future[Any]) -> None:
     """Take the exception of what nobody waits for, so that it is not reported as forgotten."""
     if not task.cancelled():
         task.exception()
+
+
+def pause_s(retry: AuditRetry, attempt: int) -> float:
+    """Return how long to wait before another attempt; the longer, the more were in vain."""
+    pause = min(retry.first_s * 2.0 ** min(attempt - 1, 32), retry.max_s)
+    # Many processes that lost their database at the same moment come back one by one.
+    return pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret
