@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections import deque
+from contextlib import closing
 
 import pytest
 
@@ -44,7 +45,8 @@ def taken(intake, limit=1000):
 
 
 def in_outbox(intake):
-    return [body for _, body in Outbox(intake.outbox.path, 1 << 30).take(10**6)]
+    with closing(Outbox(intake.outbox.path, 1 << 30)) as outbox:
+        return [body for _, body in outbox.take(10**6)]
 
 
 def test_intake_gives_records_in_their_order(intake):

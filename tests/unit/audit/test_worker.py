@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 
 import orjson
 import pytest
@@ -112,7 +113,8 @@ async def test_worker_wakes_for_a_queue_smaller_than_a_batch(make, sink):
 async def test_worker_uses_so_many_connections_at_most(make, sink):
     """Fresh batches and those of the outbox together."""
     worker = make(workers=3, batch={"max_items": 1, "max_wait_s": 0.001})
-    Outbox(worker.settings.outbox.path, 1 << 30).add([make_line() for _ in range(50)])
+    with closing(Outbox(worker.settings.outbox.path, 1 << 30)) as outbox:
+        outbox.add([make_line() for _ in range(50)])
     async with worker:
         record(worker, 50)
         await until(lambda: len(sink.rows) == 100)
