@@ -57,6 +57,8 @@ _POSTGRES = {
 _ADVICE = {
     "42P01": INIT, 1146: INIT, "no such table": INIT,
     "42703": MIGRATE, 1054: MIGRATE, "has no column": MIGRATE,
+    # Of a connection that fails, psycopg has no code.
+    'FATAL:  database "': "make the database first",
     "3D000": "make the database first", 1049: "make the database first",
     "unable to open database file": "does its folder exist, and may this user write there?",
 }  # fmt: skip
@@ -119,11 +121,15 @@ def place_of(url: URL) -> str:
     ).render_as_string()
 
 
+def advised(error: BaseException) -> str:
+    """Return what the database said and what to do, in a line."""
+    advice = _advice(error)
+    return reason_of(error) + (f"; {advice}" if advice else "")
+
+
 def unavailable(error: BaseException, url: URL) -> SinkUnavailable:
     """Return the error that says which database it is, what it said, and what to do."""
-    where = place_of(url)
-    advice = _advice(error)
-    return SinkUnavailable(f"{where}: {reason_of(error)}" + (f"; {advice}" if advice else ""))
+    return SinkUnavailable(f"{place_of(url)}: {advised(error)}")
 
 
 ERRORS = (SQLAlchemyError, OSError, asyncio.TimeoutError)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from loglane.audit.database import SQLITE_BEGIN
 from loglane.audit.event import AuditEvent
-from loglane.audit.faults import ERRORS, INIT, MIGRATE, available, reason_of
+from loglane.audit.faults import ERRORS, INIT, MIGRATE, advised, available, reason_of
 from loglane.audit.rows import row_of
 from loglane.audit.table import audit_records, audit_seals, metadata
 from loglane.errors import CheckFailed
@@ -32,6 +32,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK, _LOCK_S = "loglane_audit_schema", 20
 # PostgreSQL's locks have numbers; this is the CRC-32 of the name above.
 _LOCK_NUMBER = 0x5A7C1D03
+# Differences that are named.
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,14 @@ def init(engine: Engine) -> Change:
 
     Raises:
         SinkUnavailable: The database cannot be reached or says no.
-        CheckFailed: There are tables of these names that are others.
+        CheckFailed: There are tables of these names that are others, or one was dropped, or they
+            are newer than this version of loglane.
     """
     with available(engine.url), _alone(engine) as connection:
         before = _revision(connection)
+        wrong = _refusal(connection, before)
+        if wrong:
+            raise CheckFailed(wrong)
         is_new = not inspect(connection).has_table(audit_records.name)
         if before is None and not is_new and not differences(connection):
             command.stamp(_config(connection), "head")
@@ -92,10 +98,7 @@ def init(engine: Engine) -> Change:
             command.upgrade(_config(connection), "head")
         different = differences(connection)
         if different:
-            raise CheckFailed(
-                f"{audit_records.name} or {audit_seals.name} was not made by this command, and is "
-                f"different: {'; '.join(different)}"
-            )
+            raise CheckFailed(f"the tables are there, but differ: {_listed(different)}")
         return Change(before, _head())
 
 
@@ -104,12 +107,15 @@ def migrate(engine: Engine) -> Change:
 
     Raises:
         SinkUnavailable: The database cannot be reached or says no.
-        CheckFailed: There are none.
+        CheckFailed: There are none, or one was dropped, or they are newer than this version.
     """
     with available(engine.url), _alone(engine) as connection:
         before = _revision(connection)
         if before is None:
             raise CheckFailed(f"no revision is noted in {VERSION_TABLE}: {INIT}")
+        wrong = _refusal(connection, before)
+        if wrong:
+            raise CheckFailed(wrong)
         command.upgrade(_config(connection), "head")
         return Change(before, _head())
 
@@ -127,7 +133,7 @@ def check(engine: Engine) -> Report:
             return Report(tuple(findings), *_counts(connection))
     except ERRORS as error:
         name = "tables" if findings else "database"
-        return Report((*findings, Finding(name, False, reason_of(error))))
+        return Report((*findings, Finding(name, False, advised(error))))
 
 
 def differences(connection: Connection) -> list[str]:
@@ -194,6 +200,34 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
+def _refusal(connection: Connection, revision: str | None) -> str:
+    """Return why these tables are not for a migration; empty when they are."""
+    found = inspect(connection)
+    if revision is None:
+        if not found.has_table(audit_records.name):
+            return ""
+        there = {column["name"] for column in found.get_columns(audit_records.name)}
+        missing = sorted(set(audit_records.columns.keys()) - there)
+        name = audit_records.name
+        return f"{name} is another's: it has no {', '.join(missing)}" if missing else ""
+    if revision > _head():
+        return f"revision {revision} is of a newer loglane, this one knows {_head()}: update it"
+    gone = [name for name in metadata.tables if not found.has_table(name)]
+    if gone:
+        return (
+            f"revision {revision} is noted in {VERSION_TABLE}, but there is no "
+            f"{' and no '.join(gone)}: restore what was dropped; to begin anew, drop "
+            f"{VERSION_TABLE}, too"
+        )
+    return ""
+
+
+def _listed(differences: list[str]) -> str:
+    shown = "; ".join(differences[:_SHOWN])
+    more = len(differences) - _SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
 def _described(difference: Any) -> str:
     if isinstance(difference, list):
         return ", ".join(_described(one) for one in difference)
@@ -214,15 +248,17 @@ def _version(connection: Connection) -> str:
 
 def _tables(connection: Connection) -> list[Finding]:
     revision, head = _revision(connection), _head()
-    has_table = inspect(connection).has_table(audit_records.name)
-    if not has_table:
+    wrong = _refusal(connection, revision)
+    if wrong:
+        return [Finding("tables", False, wrong)]
+    if not inspect(connection).has_table(audit_records.name):
         return [Finding("tables", False, f"there are none; {INIT}")]
     if revision not in (None, head):
         return [Finding("tables", False, f"revision {revision}, should be {head}; {MIGRATE}")]
     different = differences(connection)
     text_ = f"revision {revision}" if revision else "made by other migrations than ours"
     if different:
-        return [Finding("tables", False, f"{text_}; they differ: {'; '.join(different)}")]
+        return [Finding("tables", False, f"{text_}; they differ: {_listed(different)}")]
     return [Finding("tables", True, f"{text_}, {len(audit_records.indexes)} indexes")]
 
 

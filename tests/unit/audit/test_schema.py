@@ -209,3 +209,43 @@ def test_downgrade_drops_nothing():
 def test_migrations_are_beside_the_module():
     """Who installs the wheel has them: they are modules of the package."""
     assert (schema._MIGRATIONS / "versions/0001_records_and_seals.py").is_file()
+
+
+@pytest.mark.parametrize("act", [schema.init, schema.migrate])
+def test_a_newer_revision_is_left_alone(engine, act):
+    """An app that went back to an older version says so, and its worker starts all the same."""
+    schema.init(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE audit_alembic_version SET version_num = '9999'")
+    with pytest.raises(CheckFailed, match="9999 is of a newer loglane"):
+        act(engine)
+    assert "update it" in schema.check(engine).findings[-1].text
+
+
+@pytest.mark.parametrize("act", [schema.init, schema.migrate])
+def test_a_table_that_was_dropped_is_told(engine, act):
+    """It is not made anew in silence: what was in it is gone."""
+    schema.init(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE audit_seals")
+    with pytest.raises(CheckFailed, match="there is no audit_seals: restore"):
+        act(engine)
+    assert "restore" in schema.check(engine).findings[-1].text
+
+
+def test_a_table_of_somebody_else_is_left_alone(engine):
+    """It is named before anything is changed."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE audit_records (id INT PRIMARY KEY, what TEXT)")
+    with pytest.raises(CheckFailed, match="audit_records is another's: it has no action, actor"):
+        schema.init(engine)
+    assert ["audit_records"] == inspect(engine).get_table_names()
+    assert "another's" in schema.check(engine).findings[-1].text
+
+
+def test_a_database_that_is_missing_is_to_be_made(mariadb_server, postgres_server):
+    """The finding says so; psycopg has no code for it."""
+    for server in (mariadb_server, postgres_server):
+        with engine_of(server.url.rpartition("/")[0] + "/nowhere") as engine:
+            (finding,) = schema.check(engine).findings
+        assert "make the database first" in finding.text
