@@ -121,6 +121,11 @@ class AuditEvent(BaseModel):
         row = _sanitizer(current_masker()).record(values)
         for name in _PLAIN:
             row[name] = given[name]
+        for name, limit in _LIMITS.items():
+            value = row[name]
+            if value is not None and len(value) > limit:
+                # A mask may be longer than what it hides.
+                row[name] = value[:limit]
         return row
 
     def dump(self) -> bytes:
@@ -131,6 +136,10 @@ class AuditEvent(BaseModel):
 COLUMNS = tuple(AuditEvent.model_fields)
 # These were checked to be what they are: nothing can be hidden in them.
 _PLAIN = ("event_id", "occurred_at", "status", "duration_ms")
+_LIMITS = {
+    "actor": 255, "user_id": 255, "action": 128, "resource": 512, "trace_id": 128, "service": 128,
+    "env": 64,
+}  # fmt: skip
 _MASKED = tuple(name for name in COLUMNS if name not in _PLAIN)
 
 

@@ -413,6 +413,19 @@ def test_a_thousand_requests_wait_for_no_pool(url):
     assert sorted(map(str, range(1000))) == sorted(row["actor"] for row in stored(url))
 
 
+def test_a_mask_that_is_longer_than_its_secret_still_fits(url):
+    """The record is stored and read; SQLite would keep it too long for every reader."""
+    event = AuditEvent(action="token=a " * 16, actor="x" * 255)
+
+    async def run():
+        async with AuditLog(url) as audit:
+            await audit.create_log(event, independent=True)
+            return (await audit.query()).events
+
+    (found,) = asyncio.run(run())
+    assert (("token=*** " * 16)[:128], "x" * 255) == (found.action, found.actor)
+
+
 def test_the_line_follows_the_commit(url, log_capture):
     """It has the id, trace id and category of the record, and its extra fields."""
 
