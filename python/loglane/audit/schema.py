@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def differences(connection: Connection) -> list[str]:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
     """Open a transaction in which no other process changes the tables."""
-    with engine.connect() as connection, _named_lock(connection):
+    with _quiet_alembic(), engine.connect() as connection, _named_lock(connection):
         connection.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         with connection.begin():
             if connection.dialect.name == "postgresql":
@@ -161,6 +162,18 @@ def _alone(engine: Engine) -> Iterator[Connection]:
                     text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER}
                 )
             yield connection
+
+
+@contextmanager
+def _quiet_alembic() -> Iterator[None]:
+    """Leave Alembic's account of each step out of the app's log; warnings stay."""
+    logger = logging.getLogger("alembic")
+    before = logger.level
+    logger.setLevel(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
@@ -249,3 +250,13 @@ def test_a_database_that_is_missing_is_to_be_made(mariadb_server, postgres_serve
         with engine_of(server.url.rpartition("/")[0] + "/nowhere") as engine:
             (finding,) = schema.check(engine).findings
         assert "make the database first" in finding.text
+
+
+def test_init_leaves_alembic_out_of_the_log(tmp_path, caplog):
+    """A worker makes the tables of an SQLite file at each start; that is no news."""
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "alembic")
+    with engine_of(f"sqlite:///{tmp_path}/audit.db") as engine:
+        schema.init(engine)
+    assert [] == caplog.records
+    assert logging.INFO == logging.getLogger("alembic").level
