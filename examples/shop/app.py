@@ -14,12 +14,13 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, Field
-from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy import String
+from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 import loglane
 from loglane.audit import AuditEvent, AuditLog, audit_lifespan, audit_log
+from loglane.audit.database import open_engine
 from loglane.integrations.asgi import RequestLogMiddleware
 
 # The orders and the audit trail are in one database, so that one transaction can hold both.
@@ -34,7 +35,7 @@ loglane.configure(
 log = loglane.get_logger("shop")
 
 PRICES = {"apple": 0.4, "pear": 0.5, "melon": 3.2}
-engine = create_async_engine(make_url(DATABASE).set(drivername="sqlite+aiosqlite"))
+engine = open_engine(DATABASE)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 audit = AuditLog()
 
@@ -49,8 +50,8 @@ class Order(Table):
     __tablename__ = "orders"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[str]
-    product: Mapped[str]
+    user_id: Mapped[str] = mapped_column(String(64))
+    product: Mapped[str] = mapped_column(String(64))
     quantity: Mapped[int]
     total: Mapped[float]
 

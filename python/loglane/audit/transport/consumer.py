@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loglane.audit.event import AuditEvent
-from loglane.audit.sink import AuditSink, Outcome
+from loglane.audit.sink import AuditSink, Masked, Outcome
 from loglane.audit.transport.message import DeadLetter, Message, unpack
 from loglane.audit.transport.patience import Patience
 from loglane.audit.transport.stream import Stream
@@ -138,7 +138,8 @@ class Consumer:
         touched_at = time.monotonic()
         while len(outcomes) < len(events):
             try:
-                batch = events[len(outcomes) : len(outcomes) + self._most]
+                # What masked them was the process that they come from.
+                batch = Masked(events[len(outcomes) : len(outcomes) + self._most])
                 outcomes += await self._sink.write(batch)
                 self._database.answered()
             except SinkUnavailable as error:
