@@ -272,7 +272,9 @@ def environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("LOGGING_", "LOGLANE_"))
     }
-    return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python")])}
+    # Lines are read back, so they are JSON, wherever this runs.
+    path = os.pathsep.join([str(ROOT), str(ROOT / "python")])
+    return kept | {"PYTHONPATH": path, "LOGGING_MODE": "container"}
 
 
 # Reading a run back takes few queries.

@@ -17,7 +17,7 @@ from loglane.errors import AuditError
 from loglane.fields import ERROR_LEVELS
 from loglane.flow import FlowControl
 from loglane.losses import lost_fields
-from loglane.marks import MARKS, add_identity, is_marked, take_mark
+from loglane.marks import MARKS, add_identity, is_marked, is_unmarked, take_mark
 from loglane.masking import Masker
 from loglane.outputs import LineWriter, Outputs
 from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
@@ -173,8 +173,9 @@ class Engine:
 
     def _is_record(self, entry: Entry) -> bool:
         """Take the marks from an entry, and tell whether there were any."""
+        unmarked = is_unmarked(entry.fields)
         marked = take_mark(entry.fields) or entry.marked
-        if marked or is_marked(entry.bound, current_frame().fields):
+        if marked or (not unmarked and is_marked(entry.bound, current_frame().fields)):
             add_identity(entry.fields)
             return True
         return False

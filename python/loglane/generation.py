@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loglane.context import Frame, current_frame
 from loglane.entry import Entry
-from loglane.marks import is_marked
+from loglane.marks import is_marked, is_unmarked
 
 if TYPE_CHECKING:
     from loglane.engine import Engine
@@ -44,7 +44,9 @@ def make_nothing(
     def record_marked(self: Named, event: Any = "", /, *args: Any, **fields: Any) -> None:
         if generation.stale:
             again(self, event, *args, **fields)
-        elif is_marked(fields, self.frame.fields, current_frame().fields):
+        elif not is_unmarked(fields) and is_marked(
+            fields, self.frame.fields, current_frame().fields
+        ):
             engine.emit(Entry(level, self.name, event, args, fields, self.frame.fields))
 
     if engine.outputs.audit is not None:

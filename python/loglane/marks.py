@@ -43,18 +43,27 @@ def is_marked(*maps: Mapping[str, Any]) -> bool:
     )
 
 
+def is_unmarked(fields: Mapping[str, Any]) -> bool:
+    """Tell whether a call's fields say that its line is no record, whatever is bound."""
+    return not MARKS.isdisjoint(fields) and not is_marked(fields)
+
+
 def take_mark(fields: dict[str, Any]) -> bool:
     """Take the marks out of a call's fields.
 
     Returns:
         Whether one of them says that the line is a record.
     """
-    marked = bool(fields.pop("persist_db", False))
-    marked = bool(fields.pop("to_db", False)) or marked
+    marked = fields.get("persist_db") or fields.get("to_db")
     if "level" in fields and names_audit(fields["level"]):
         del fields["level"]
-        return True
-    return marked
+        marked = True
+    if not marked:
+        # A mark that says no is left where it is: it wins over one that is bound.
+        return False
+    fields.pop("persist_db", None)
+    fields.pop("to_db", None)
+    return True
 
 
 def add_identity(fields: dict[str, Any]) -> None:

@@ -136,6 +136,17 @@ def test_mark_works_wherever_a_line_comes_from(lines, recorder, write):
     assert "to_db" not in line
 
 
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_call_may_take_a_bound_mark_back(lines, recorder, level):
+    """What the call says wins over what is bound to the logger."""
+    records = recorder(level=level)
+    log = loglane.get_logger("shop").bind(persist_db=True)
+    log.info("x", persist_db=False)
+    log.info("y")
+    assert ["y"] == [record["message"] for record in records.records]
+    assert ["x", "y"] * (level == "info") == [line["message"] for line in lines()]
+
+
 @pytest.mark.parametrize(
     "settings", [{"level": "error"}, {"level": "error", "caller": True}], ids=["off", "long way"]
 )

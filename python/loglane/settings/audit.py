@@ -25,6 +25,14 @@ def _is_installed(package: str) -> bool:
         return package in sys.modules
 
 
+OPEN_PASSWORD = "has more than one @; in a name or a password write %40, and %2F for /"
+
+
+def has_open_password(url: str) -> bool:
+    """Tell whether a part of a password would be taken for the host, and be shown as such."""
+    return not url.startswith("sqlite") and url.partition("?")[0].count("@") > 1
+
+
 def _database_url(value: Any) -> str:
     text = text_value(value)
     if text.partition("://")[0].partition("+")[0] not in DATABASES or "://" not in text:
@@ -32,6 +40,8 @@ def _database_url(value: Any) -> str:
             "is not the address of a database, such as sqlite:///audit.db, "
             "mysql://user@host/audit or postgresql://user@host/audit"
         )
+    if has_open_password(text):
+        raise ValueError(OPEN_PASSWORD)
     return text
 
 

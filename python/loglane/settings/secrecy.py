@@ -23,4 +23,7 @@ def masked(path: tuple[str, ...], value: Any) -> Any:
     """Return a value as it may be shown: a secret as `***`, an address without its password."""
     if not isinstance(value, str):
         return value
+    # An address that is none may hold a password anywhere before its last @.
+    if path[-1:] == ("url",) and "@" in value and ("://" not in value or value.count("@") > 1):
+        return MASK
     return MASK if is_secret(path) else _USER_INFO.sub(f"{MASK}@", value)

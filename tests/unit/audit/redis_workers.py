@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -120,6 +121,7 @@ def worker_process(settings: Audit, name: str, point: str = "") -> Iterator[subp
             settings.model_dump_json(), name, point,
         ],
         cwd=ROOT,
+        env={**os.environ, "LOGGING_MODE": "container"},
         stdout=subprocess.PIPE,
         text=True,
     )  # fmt: skip

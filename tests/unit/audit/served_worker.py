@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import loglane
+from loglane.audit.stats import audit_stats
 from loglane.audit.worker import AuditWorker
 from loglane.event_id import new_event_id
 
@@ -90,6 +91,9 @@ def own_worker(folder: str) -> None:
     worker = AuditWorker()
     worker.start()
     mark(50)
+    # A fork in the middle of a write to SQLite may leave the child with SQLite's own lock held.
+    while audit_stats()["written"] < 50:
+        time.sleep(0.01)
     child = os.fork()
     if child == 0:
         with worker:

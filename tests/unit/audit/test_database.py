@@ -17,6 +17,7 @@ from loglane.audit import database
 from loglane.audit.database import open_engine, open_sync_engine
 from loglane.audit.faults import Fault, fault_of, place_of, unavailable
 from loglane.errors import EnvironmentMissing, SpecError
+from loglane.settings import load_settings
 from tests.unit.audit.stores import engine_of, event, execute, made, stored, write
 
 DRIVERS = {
@@ -221,3 +222,14 @@ def test_a_hanging_postgresql_is_not_waited_for(own_postgres):
             assert connection.invalidated
         finally:
             own_postgres.resume()
+
+
+def test_password_with_an_at_sign_is_not_taken_for_the_host():
+    """What follows it would be shown as the host's name."""
+    with pytest.raises(SpecError) as caught:
+        open_sync_engine("mysql://u:s3/cret@pw@h/x")
+    assert "write %40" in str(caught.value)
+    assert "pw" not in str(caught.value).replace("password", "")
+    with pytest.raises(SpecError) as caught:
+        load_settings({"audit": {"url": "postgres:/u:hidden@h/x"}}, environ={})
+    assert "hidden" not in str(caught.value)

@@ -317,6 +317,8 @@ def test_outbox_goes_on_in_parent_and_child(make):
     def write():
         while not stop.is_set():
             written.extend(outbox.add([b"thread"]))
+            # A thread that takes the lock again at once leaves none of it to the others.
+            stop.wait(0.001)
 
     thread = threading.Thread(target=write)
     thread.start()

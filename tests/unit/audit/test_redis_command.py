@@ -34,7 +34,12 @@ def start(tmp_path):
         process = subprocess.Popen(
             command,
             cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT / "python"), "PATH": "", "HOME": str(tmp_path)},
+            env={
+                "PYTHONPATH": str(ROOT / "python"),
+                "PATH": "",
+                "HOME": str(tmp_path),
+                "LOGGING_MODE": "container",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
