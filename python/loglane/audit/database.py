@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from loglane.errors import EnvironmentMissing, Problem, SpecError
-from loglane.settings.audit import OPEN_PASSWORD, has_open_password
+from loglane.settings.audit import TWO_AT_SIGNS, has_open_password
 
 CONNECT_S = 10
 # How long an answer may take, where a driver that is not asynchronous can tell.
@@ -102,7 +102,7 @@ def open_sync_engine(
 
 def _address(url: str, drivers: dict[str, str], *, wants_async: bool) -> URL:
     if has_open_password(url):
-        raise SpecError([Problem(OPEN_PASSWORD, path="url")])
+        raise SpecError([Problem(TWO_AT_SIGNS, path="url")])
     try:
         address = make_url(url)
     except (ArgumentError, ValueError):

@@ -25,7 +25,7 @@ def _is_installed(package: str) -> bool:
         return package in sys.modules
 
 
-OPEN_PASSWORD = "has more than one @; in a name or a password write %40, and %2F for /"
+TWO_AT_SIGNS = "has more than one @; in a name or a password write %40, and %2F for /"
 
 
 def has_open_password(url: str) -> bool:
@@ -41,7 +41,7 @@ def _database_url(value: Any) -> str:
             "mysql://user@host/audit or postgresql://user@host/audit"
         )
     if has_open_password(text):
-        raise ValueError(OPEN_PASSWORD)
+        raise ValueError(TWO_AT_SIGNS)
     return text
 
 
