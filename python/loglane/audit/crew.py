@@ -153,21 +153,22 @@ class Crew:
         enough = min(batch.max_items, waiting.max_items)
         async with self._turn:
             while True:
-                if not await self._some(1, None):
-                    return []
-                await self._some(enough, max(0.0, batch.max_wait_s - waiting.age_s()))
-                records = self._intake.take(batch.max_items)
-                if records:
+                records = await self._some(enough, batch.max_wait_s)
+                if records or self._draining.is_set():
                     return records
 
-    async def _some(self, count: int, timeout_s: float | None) -> bool:
-        """Wait until so many records wait, or the time is over; return whether any does."""
+    async def _some(self, enough: int, max_wait_s: float) -> list[Record]:
+        """Take what there is when it is enough, or when the oldest of it has waited for so long.
+
+        A first record wakes nobody: it would have to write to the loop's socket, and the task that
+        woke up would take the interpreter from whoever goes on logging.
+        """
         waiting = self._intake.waiting
         self._bell.clear()
-        if waiting.arm(count) and not self._draining.is_set():
-            await heard(self._bell, timeout_s)
+        if waiting.arm(enough) and not self._draining.is_set():
+            await heard(self._bell, max(0.0, max_wait_s - waiting.age_s()))
         waiting.arm(sys.maxsize)
-        return len(waiting) > 0 or not self._draining.is_set()
+        return self._intake.take(self._settings.batch.max_items)
 
     async def _replay_on(self) -> None:
         attempt = 0
