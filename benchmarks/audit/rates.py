@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,18 +43,26 @@ class Rates:
 
 
 def measure(kind: Kind, rounds: int = ROUNDS) -> Rates:
-    """Let both write into a server of their own, in turns."""
+    """Let both write, in turns: into one server, or each into an SQLite file of its own.
+
+    A file keeps the journal that it was given. So the other writer's has what SQLite gives it, as
+    an app's own has, and not ours.
+    """
     found = Rates()
-    with (
-        tempfile.TemporaryDirectory(prefix="loglane-audit-rates-") as name,
-        open_database(kind, Path(name)) as database,
-    ):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loglane-rates-")))
+        apart = folder / "apart"
+        apart.mkdir()
+        ours = other = stack.enter_context(open_database(kind, folder))
+        if kind == "sqlite":
+            other = stack.enter_context(open_database(kind, apart))
         for _ in range(rounds):
-            found.batched.append(_batched(database, Path(name)))
-            found.one_by_one.append(_one_by_one(database))
+            found.batched.append(_batched(ours, folder))
+            found.one_by_one.append(_one_by_one(other))
         expected = rounds * (feed.WARM_UP + BATCHED + ONE_BY_ONE)
-        if database.count() != expected:
-            raise AssertionError(f"{database.count()} rows instead of {expected}")
+        rows = ours.count() + (other.count() if other is not ours else 0)
+        if rows != expected:
+            raise AssertionError(f"{rows} rows instead of {expected}")
     return found
 
 

@@ -36,7 +36,7 @@ def app_killed_with_memory(bench: Bench) -> Outcome:
     outcome = bench.outcome(acknowledged)
     # What the table of docs/audit-worker.md says of a database that keeps up.
     audit = Audit()
-    in_hand = audit.workers * audit.batch.max_items
+    in_hand = audit.writers * audit.batch.max_items
     bound = int(bench.scale.rate * audit.batch.max_wait_s) + in_hand
     stored = set(bench.database.resources())
     worst = max(

@@ -77,7 +77,7 @@ class Crew:
             self._intake.detach(self)
             raise
         self._before = self._counts()
-        tasks = [self._write_on() for _ in range(self._settings.workers)]
+        tasks = [self._write_on() for _ in range(self._settings.writers)]
         # A task that is started in a request would carry the request's ids for ever.
         self._writers = [Context().run(self._task, one) for one in tasks]
         self._replayer = Context().run(self._task, self._replay_on())

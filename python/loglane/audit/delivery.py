@@ -48,7 +48,7 @@ class Delivery:
         self._tally = intake.tally
         self._sink = sink
         self._model = model
-        self._connections = asyncio.Semaphore(settings.workers)
+        self._connections = asyncio.Semaphore(settings.writers)
         self._back = asyncio.Event()
         self._failures = 0
         self._written_at = 0.0

@@ -84,7 +84,7 @@ class SqlSink:
         engine = open_engine(
             settings.url,
             password_file=settings.password_file,
-            pool_size=settings.workers,
+            pool_size=settings.writers,
             pool_pre_ping=False,
             pool_reset_on_return=None,
         )

@@ -155,7 +155,8 @@ class Audit(Section):
         durability: With `outbox` a call returns when its record is on the disk. With `memory` it
             returns at once; what is in the queue is lost when the process is killed.
         tamper_evident: Whether records are linked by a chain of hashes, a new one each day.
-        workers: How many batches are written at a time, each over a connection of its own.
+        workers: How many batches are written at a time, each over a connection of its own. By
+            default 3, and 1 for SQLite, which has one writer at a time.
         batch: What is written at once.
         queue: How many wait in memory.
         retry: How often a batch is tried.
@@ -169,7 +170,7 @@ class Audit(Section):
     password_file: FilePath | None = None
     durability: Literal["memory", "outbox"] = "memory"
     tamper_evident: bool = False
-    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
     batch: AuditBatch = AuditBatch()
     queue: AuditQueue = AuditQueue()
     retry: AuditRetry = AuditRetry()
@@ -190,3 +191,9 @@ class Audit(Section):
         if outbox.path is None and info.data.get("durability") == "outbox":
             raise wrong_key("path", "is where records go with durability 'outbox'; name a file")
         return outbox
+
+    @property
+    def writers(self) -> int:
+        """How many batches are written at a time."""
+        is_sqlite = self.url.startswith("sqlite") and self.redis.url is None
+        return self.workers or (1 if is_sqlite else 3)

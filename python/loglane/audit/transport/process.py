@@ -114,10 +114,10 @@ async def serve(
             stopping,
             tally,
         )
-        for number in range(1, settings.workers + 1)
+        for number in range(1, settings.writers + 1)
     ]
     _stop_on_signals(stopping)
-    log.info("audit worker started", redis=address, worker=base, workers=settings.workers)
+    log.info("audit worker started", redis=address, worker=base, workers=settings.writers)
     watcher = Stream(redis, settings.redis, address, base)
     reporter = asyncio.create_task(_report(watcher, tally, report_every_s))
     try:
