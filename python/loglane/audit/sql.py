@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 from sqlalchemy import JSON, Text, bindparam, cast, column, func, select, text
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import Self
 
-from loglane.audit.database import COUNTS_NEW, open_engine
+from loglane.audit.database import COUNTS_NEW, open_engine, open_sync_engine
 from loglane.audit.event import AuditEvent
 from loglane.audit.faults import ERRORS, Fault, fault_of, reason_of, unavailable
 from loglane.audit.rows import row_with_json
@@ -52,6 +52,8 @@ class SqlSink:
         engine: Of `open_engine`, or the app's own.
         tamper_evident: Seal records (`loglane.audit.seals`), within a second after a batch.
         deadline_s: A batch that takes longer is given up.
+        in_thread: Writes batches as a whole in a thread. For SQLite: a driver with asyncio goes to
+            its own thread and back for every statement, which takes longer than the statement.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class SqlSink:
         *,
         tamper_evident: bool = False,
         deadline_s: float = DEADLINE_S,
+        in_thread: Engine | None = None,
     ) -> None:
         self._engine = engine
+        self._in_thread = in_thread
         self._deadline_s = deadline_s
         self._seals = tamper_evident
         self._unsealed = False
@@ -88,7 +92,12 @@ class SqlSink:
             pool_pre_ping=False,
             pool_reset_on_return=None,
         )
-        return cls(engine, tamper_evident=settings.tamper_evident)
+        in_thread = None
+        if engine.dialect.name == "sqlite":
+            in_thread = open_sync_engine(
+                settings.url, pool_size=settings.writers + 1, pool_reset_on_return=None
+            )
+        return cls(engine, tamper_evident=settings.tamper_evident, in_thread=in_thread)
 
     async def write(self, batch: Sequence[AuditEvent]) -> Sequence[Outcome]:
         """Write a batch; see `AuditSink.write`.
@@ -120,6 +129,9 @@ class SqlSink:
             await self._seal()
         with contextlib.suppress(Exception):
             await self._engine.dispose()
+        if self._in_thread is not None:
+            with contextlib.suppress(Exception):
+                self._in_thread.dispose()
 
     async def _seal_soon(self) -> None:
         while self._unsealed:
@@ -159,12 +171,19 @@ class SqlSink:
         return await self._write_once(rows)
 
     async def _write_once(self, rows: list[Row]) -> list[Outcome]:
-        async with self._engine.connect() as connection:
-            known = await connection.run_sync(self._insert.run, rows)
+        if self._in_thread is not None:
+            known = await asyncio.to_thread(self._write_here, self._in_thread, rows)
+        else:
+            async with self._engine.connect() as connection:
+                known = await connection.run_sync(self._insert.run, rows)
         return [
             Outcome(row["event_id"], "known" if row["event_id"] in known else "written")
             for row in rows
         ]
+
+    def _write_here(self, engine: Engine, rows: list[Row]) -> set[str]:
+        with engine.connect() as connection:
+            return self._insert.run(connection, rows)
 
 
 class Insert:
