@@ -201,6 +201,10 @@ def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
         if generation.stale:
             again(self, event, *args, **fields)
             return
+        if take_marked and not MARKING.isdisjoint(fields) and take_mark(fields):
+            add_identity(fields)
+            take_marked(self, event, *args, **fields)
+            return
         line = None
         try:
             frame, own = current_frame(), self.frame
@@ -234,10 +238,6 @@ def make_method(  # noqa: C901 - a call more would cost a tenth of the whole
                         line = line[:-3] + b"}\n"
         except Exception:  # noqa: BLE001, S110 - whatever it was, the longer ways know it
             pass
-        if line is None and take_marked and not MARKING.isdisjoint(fields) and take_mark(fields):
-            add_identity(fields)
-            take_marked(self, event, *args, **fields)
-            return
         try:
             if line is None:
                 line = parts.build(middle, self, event, args, fields)
