@@ -172,7 +172,7 @@ class SqlSink:
 
     async def _write_once(self, rows: list[Row]) -> list[Outcome]:
         if self._in_thread is not None:
-            known = await asyncio.to_thread(self._write_here, self._in_thread, rows)
+            known = await self._write_beside(self._in_thread, rows)
         else:
             async with self._engine.connect() as connection:
                 known = await connection.run_sync(self._insert.run, rows)
@@ -180,6 +180,16 @@ class SqlSink:
             Outcome(row["event_id"], "known" if row["event_id"] in known else "written")
             for row in rows
         ]
+
+    async def _write_beside(self, engine: Engine, rows: list[Row]) -> set[str]:
+        try:
+            writing = asyncio.get_running_loop().run_in_executor(
+                None, self._write_here, engine, rows
+            )
+        except RuntimeError:
+            # The interpreter is ending: there are no threads any more, and nobody to hold up.
+            return self._write_here(engine, rows)
+        return await writing
 
     def _write_here(self, engine: Engine, rows: list[Row]) -> set[str]:
         with engine.connect() as connection:
