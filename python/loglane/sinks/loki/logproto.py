@@ -28,17 +28,35 @@ def varint(number: int) -> bytes:
     return bytes(pieces)
 
 
-class _Varints(dict[int, bytes]):
-    """Remembers small numbers: most are lengths that come again and again."""
+class _Lengths(dict[int, bytes]):
+    """What stands before so many bytes; remembers small numbers, which come again and again."""
 
-    def __missing__(self, number: int) -> bytes:
-        found = varint(number)
-        if number < 1 << 14:
-            self[number] = found
+    def __init__(self, tag: bytes) -> None:
+        super().__init__()
+        self._tag = tag
+
+    def __missing__(self, size: int) -> bytes:
+        return self._keep(size, self._tag + varint(size))
+
+    def _keep(self, size: int, found: bytes) -> bytes:
+        if size < 1 << 14:
+            self[size] = found
         return found
 
 
-_varints = _Varints()
+class _PairLengths(_Lengths):
+    """The same for the values of one name in structured metadata."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_NAME + _sized(name.encode()) + _VALUE)
+
+    def __missing__(self, size: int) -> bytes:
+        before = self._tag + varint(size)
+        return self._keep(size, _METADATA + varint(len(before) + size) + before)
+
+
+_before_entry, _before_line = _Lengths(_ENTRY), _Lengths(_LINE)
+_before_pair = lru_cache(maxsize=256)(_PairLengths)
 
 
 @lru_cache(maxsize=1024)
@@ -57,10 +75,10 @@ def entry(timestamp_ns: int, line: bytes, metadata: bytes = b"") -> bytes:
         metadata: Its structured metadata, each pair as `pair` gives it.
     """
     seconds, nanos = divmod(timestamp_ns, _SECOND_NS)
-    before = _before_nanos(seconds)
+    moment = _before_nanos(seconds)
     size = len(line)
-    length = _varints[size]
-    whole = len(before) + 6 + len(length) + size + len(metadata)
+    before = _before_line[size]
+    whole = len(moment) + 5 + len(before) + size + len(metadata)
     # Of a fixed size, so that nothing has to be measured: leading zeros are allowed.
     exact = bytes(
         (
@@ -71,19 +89,13 @@ def entry(timestamp_ns: int, line: bytes, metadata: bytes = b"") -> bytes:
             nanos >> 28,
         )
     )
-    return b"".join((_ENTRY, _varints[whole], before, exact, _LINE, length, line, metadata))
-
-
-@lru_cache(maxsize=256)
-def _before_value(name: str) -> bytes:
-    return _NAME + _sized(name.encode()) + _VALUE
+    return b"".join((_before_entry[whole], moment, exact, before, line, metadata))
 
 
 def pair(name: str, value: str) -> bytes:
     """Encode one pair of structured metadata."""
     data = value.encode()
-    inner = b"".join((_before_value(name), _varints[len(data)], data))
-    return b"".join((_METADATA, _varints[len(inner)], inner))
+    return _before_pair(name)[len(data)] + data
 
 
 def stream(labels: str, entries: Iterable[bytes]) -> bytes:
@@ -93,8 +105,10 @@ def stream(labels: str, entries: Iterable[bytes]) -> bytes:
         labels: As a selector writes them: `{env="prod", service="api"}`.
         entries: Its lines, each as `entry` gives it.
     """
-    return _STREAM + _sized(_LABELS + _sized(labels.encode()) + b"".join(entries))
+    pieces = [_LABELS + _sized(labels.encode()), *entries]
+    # Written once, and not once for each length before it.
+    return b"".join((_STREAM, varint(sum(map(len, pieces))), *pieces))
 
 
 def _sized(data: bytes) -> bytes:
-    return _varints[len(data)] + data
+    return varint(len(data)) + data
