@@ -22,6 +22,7 @@ from loglane.glog import GLOG
 from loglane.logger import Logger
 from loglane.pipeline import (
     configure,
+    flush,
     get_error_stats,
     get_logger,
     get_lost_counts,
@@ -53,6 +54,7 @@ __all__ = [
     "clear_trace_id",
     "configure",
     "context_carrier",
+    "flush",
     "get_context",
     "get_error_stats",
     "get_logger",

@@ -141,19 +141,24 @@ class Engine:
         self._nested = threading.local()
         self.outputs.start_child()
 
-    def flush(self, hurry: bool = False) -> None:
+    def flush(self, hurry: bool = False, timeout_s: float | None = None) -> bool:
         """Write what is pending, because the process may end; never raises.
 
         Args:
             hurry: A signal ends it: wait for nobody, and write what a write below us has begun.
+            timeout_s: How long to wait for Loki; by default `loki.timeouts.drain_s`.
+
+        Returns:
+            Whether all of it has arrived.
         """
         try:
             if hurry:
                 self.outputs.hurry()
             self.report(everything=True)
-            self.outputs.flush(hurry)
+            return self.outputs.flush(hurry, timeout_s)
         except Exception:  # noqa: BLE001 - the end of a process must go on
             self.losses.fail()
+            return False
 
     def end(self) -> None:
         """Write what is pending, because the interpreter is ending; never raises."""

@@ -234,16 +234,19 @@ class Outputs:
         if self.audit is not None:
             self.audit.hurry()
 
-    def flush(self, hurry: bool = False) -> None:
+    def flush(self, hurry: bool = False, timeout_s: float | None = None) -> bool:
         """Write what waits, and wait for what is on its way.
 
         Args:
             hurry: Also what a write below us has begun, which will not go on.
+            timeout_s: For how long; by default `loki.timeouts.drain_s`.
+
+        Returns:
+            Whether everything has arrived.
         """
         if hurry and self.file is not None:
             self.file.drain()
-        if self.loki is not None:
-            self.loki.flush()
+        return self.loki is None or self.loki.flush(timeout_s)
 
     def end(self) -> None:
         """Wait for what is on its way, because the interpreter is ending."""

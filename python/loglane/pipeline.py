@@ -208,6 +208,25 @@ def get_lost_counts() -> dict[str, int]:
     return {**counts, "audit.off": engine.unrecorded} if engine.unrecorded else counts
 
 
+def flush(timeout_s: float | None = None) -> bool:
+    """Wait until Loki has the lines that are pushed to it, and report what flow control held back.
+
+    For a process that may stand still after this, as a function between two requests does; at its
+    end every process does so by itself. In a coroutine: `await asyncio.to_thread(loglane.flush)`.
+    Records of the audit trail are no part of it.
+
+    Args:
+        timeout_s: How long to wait, lines of other threads included; by default
+            `loki.timeouts.drain_s`.
+
+    Returns:
+        Whether Loki has them all, or nothing is pushed. If not, it is said on stderr, and the lines
+        go on waiting.
+    """
+    engine = logger.active_engine()
+    return engine is None or engine.flush(timeout_s=timeout_s)
+
+
 def loki_sink_stats() -> dict[str, Any]:
     """Return what became of the lines that are pushed to Loki, since the process began.
 

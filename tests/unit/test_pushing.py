@@ -41,6 +41,47 @@ def flushed(loki):
     return loki.stored
 
 
+def test_flush_returns_when_loki_has_every_line(loki, configure):
+    """Long before a batch is full or its time is over, and again and again."""
+    log = configure(loki={"batch": {"max_wait_s": 3600}})
+    for number in range(3):
+        log.info("served", number=number)
+        assert loglane.flush() is True
+        assert number + 1 == len(loki.messages)
+    assert loglane.flush(timeout_s=0) is True
+
+
+def test_flush_tells_that_loki_does_not_take_lines(loki, configure, capfd):
+    """Nothing is lost by it: they arrive when Loki takes them."""
+    log = configure()
+    loki.always = Reply(503)
+    log.info("kept")
+    assert loglane.flush(timeout_s=0.05) is False
+    assert "1 lines are lost if the process ends now" in capfd.readouterr().err
+    loki.always = Reply()
+    assert loglane.flush() is True
+    assert ["kept"] == loki.messages
+
+
+def test_flush_has_suppressed_errors_reported(loki, configure):
+    """Their summary is not left behind in a process that stands still."""
+    log = configure(flow_control={"first": 1, "every": 1000})
+    for _ in range(5):
+        log.error("boom")
+    assert loglane.flush()
+    assert ["boom", "repeated errors were suppressed"] == loki.messages
+    assert 4 == loki.stored[1]["suppressed"]
+
+
+def test_flush_without_push_or_configuration_has_nothing_to_wait_for(configure):
+    """It configures nothing either."""
+    loglane.reset()
+    assert loglane.flush() is True
+    assert loglane.logger.active_engine() is None
+    configure(loki={"enabled": False}).info("to stdout")
+    assert loglane.flush(timeout_s=0) is True
+
+
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
