@@ -6,7 +6,7 @@ LabelPairAdapter); of the wire format: https://protobuf.dev/programming-guides/e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 _SECOND_NS = 1_000_000_000
@@ -56,7 +56,6 @@ class _PairLengths(_Lengths):
 
 
 _before_entry, _before_line = _Lengths(_ENTRY), _Lengths(_LINE)
-_before_pair = lru_cache(maxsize=256)(_PairLengths)
 
 
 @lru_cache(maxsize=1024)
@@ -92,10 +91,16 @@ def entry(timestamp_ns: int, line: bytes, metadata: bytes = b"") -> bytes:
     return b"".join((_before_entry[whole], moment, exact, before, line, metadata))
 
 
+@lru_cache(maxsize=256)
+def before_pair(name: str) -> Mapping[int, bytes]:
+    """Return what stands before a value of structured metadata, by the length of the value."""
+    return _PairLengths(name)
+
+
 def pair(name: str, value: str) -> bytes:
     """Encode one pair of structured metadata."""
     data = value.encode()
-    return _before_pair(name)[len(data)] + data
+    return before_pair(name)[len(data)] + data
 
 
 def stream(labels: str, entries: Iterable[bytes]) -> bytes:

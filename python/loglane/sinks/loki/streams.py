@@ -35,6 +35,7 @@ _Item = Any
 # Texts and None only: to Python, 1 and True would be the same key.
 _Key = tuple[str | None, ...]
 _LEVEL = LINE_LABELS.index("level")
+_BEFORE_IDS = tuple((name, logproto.before_pair(name)) for name in STRUCTURED_METADATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,12 @@ def cut(line: bytes, max_bytes: int) -> bytes:
 def _protobuf_item(timestamp_ns: int, line: bytes, fields: Mapping[str, Any]) -> _Item:
     # As `_metadata`, without a dict for each line.
     metadata = b""
-    for name in STRUCTURED_METADATA:
-        value = fields.get(name)
+    get = fields.get
+    for name, before in _BEFORE_IDS:
+        value = get(name)
         if value is not None and value != "":
-            metadata += logproto.pair(name, _text(value))
+            data = _text(value).encode()
+            metadata += before[len(data)] + data
     return logproto.entry(timestamp_ns, line, metadata)
 
 
