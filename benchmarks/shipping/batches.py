@@ -1,13 +1,7 @@
 """Ready-made push requests, as large as the sink's, in both encodings of Loki.
 
-The protobuf is written by hand from Loki's `pkg/push/push.proto`, and not by the sink's code, so
-that a mistake there is no mistake here:
-
-    PushRequest  streams = 1 (repeated)
-    StreamAdapter  labels = 1 (text), entries = 2 (repeated)
-    EntryAdapter  timestamp = 1, line = 2, structuredMetadata = 3 (repeated)
-    Timestamp  seconds = 1, nanos = 2
-    LabelPairAdapter  name = 1, value = 2
+The encoder of the protobuf is the sink's own, which `tests/unit/sinks/loki/test_logproto.py` holds
+against the package `protobuf`, and what Loki has stored of it is counted.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import httpx2
 
 from benchmarks.loki_process import ROOT, LokiProcess, free_ports
 from benchmarks.shipping.batches import ENCODINGS, make_batches
+from benchmarks.shipping.handlers import FORCED
 from benchmarks.shipping.limit import push_back_to_back
 from benchmarks.shipping.lines import make_lines
 from benchmarks.shipping.measure import Task
@@ -25,6 +26,10 @@ from benchmarks.shipping.measure import Task
 _TIMEOUT_S = 300.0
 # As a busy app.
 RATE = 10_000
+# What a job may leave to be sent at once: two and a half batches.
+BURST = 10_000
+BURST_SINK = f"loglane, sink.write, {BURST:,} lines"
+FORCED_HANDLER = "loki-logger-handler 1.1.2, made to send at once"
 QUEUE_BYTES = 64 * 1024 * 1024
 
 
@@ -54,8 +59,13 @@ def peers(lines: int) -> tuple[Peer, ...]:
         Peer("loglane without push, stdout a pipe", "stdout", stdout="pipe"),
         # It takes some milliseconds for each.
         Peer("python-logging-loki 0.3.1", "python-logging-loki", handlers, 1000, 1000),
-        Peer("loki-logger-handler 1.1.2", "loki-logger-handler", handlers, lines // 3),
-    )
+        Peer(BURST_SINK, "sink", lines=BURST, paced=0),
+        Peer("loki-logger-handler 1.1.2", "loki-logger-handler", handlers, BURST),
+        Peer(
+            FORCED_HANDLER, "loki-logger-handler", handlers, lines // 3, paced=0,
+            options={FORCED: True},
+        ),
+    )  # fmt: skip
 
 
 @dataclass

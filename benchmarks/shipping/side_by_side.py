@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.loki_process import running_loki
-from benchmarks.shipping.goals import judge
+from benchmarks.shipping.goals import judge, without_timer
 from benchmarks.shipping.rounds import Figures, Runner, peers, write_texts
 from benchmarks.shipping.venv import handlers_python
 
@@ -41,6 +41,7 @@ def run(lines: int = LINES, rounds: int = ROUNDS) -> dict[str, Any]:
     )
     verdicts = judge(found, memory["grown_bytes"])
     print("\n".join(str(verdict) for verdict in verdicts))
+    print(without_timer(found))
     return {
         "ok": all(verdict.met for verdict in verdicts),
         "lines": lines,
