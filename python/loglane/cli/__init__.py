@@ -17,13 +17,14 @@ from loglane.cli import doctor  # isort: skip
 from loglane.cli import probe  # isort: skip
 from loglane.cli import logs  # isort: skip
 from loglane.cli import figures  # isort: skip
-from loglane.cli import audit, audit_dead, audit_worker  # isort: skip
+from loglane.cli import audit, audit_chain, audit_dead, audit_worker  # isort: skip
 from loglane.cli import package  # isort: skip
 from loglane.errors import CheckFailed, EnvironmentMissing, LoglaneError, SpecError
 
 __all__ = [
     "app",
     "audit",
+    "audit_chain",
     "audit_dead",
     "audit_worker",
     "doctor",

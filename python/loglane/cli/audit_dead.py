@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from loglane.cli.application import AsJson, examples, new_table, print_result, print_table
-from loglane.cli.audit import SettingsFile, audit
+from loglane.cli.audit import audit
+from loglane.cli.audit_database import SettingsFile
 from loglane.errors import AuditError
 
 if TYPE_CHECKING:

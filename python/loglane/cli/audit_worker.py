@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from loglane.cli.application import examples
-from loglane.cli.audit import Db, PasswordFile, SettingsFile, audit
+from loglane.cli.audit import audit
+from loglane.cli.audit_database import Db, PasswordFile, SettingsFile
 from loglane.errors import CheckFailed
 
 
