@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from structlog import DropEvent
 
 from loglane.context import current_frame
 from loglane.entry import LEVEL_NUMBERS, Entry, ExcInfo, exc_info_of
@@ -20,6 +18,7 @@ from loglane.losses import lost_fields
 from loglane.marks import MARKS, add_identity, is_marked, is_unmarked, take_mark
 from loglane.masking import Masker
 from loglane.outputs import LineWriter, Outputs
+from loglane.processing import Processor, ProcessorChain
 from loglane.record import OWN, begin_record, build_record, summary_entry, trace_fields
 from loglane.sampling import Sampler
 from loglane.values import Sanitizer
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _LONG = 50_000
 _REPORT_EVERY_S = 1.0
 _NO_AUDIT = "a marked line is not recorded: there is no audit trail, see logging.audit"
-Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any]]
 
 
 class Engine:
@@ -48,6 +46,7 @@ class Engine:
         self.static = settings.static.fields()
         self.own = frozenset((*OWN, *self.static))
         self.processors = tuple(processors)
+        self._run_processors = ProcessorChain(self.processors)
         self.masker = Masker(settings.mask_fields)
         self.sanitizer = Sanitizer(self.masker)
         flow, sampling = settings.flow_control, settings.sampling
@@ -58,7 +57,6 @@ class Engine:
         self.sampler = Sampler(sampling.rate, levels, sampling.loggers)
         # When it is due, and marked lines whose record was not kept: there is no audit trail.
         self._next_report, self.unrecorded = 0.0, 0
-        self._nested = threading.local()
         self.outputs = Outputs(settings, in_container, stdout, self.masker.text, self.tick)
         self.levels = self.outputs.levels
         self.losses = self.outputs.losses
@@ -138,7 +136,8 @@ class Engine:
         """Begin anew after a fork: free locks, and no counts that the parent reports."""
         self.flow.reset_lock()
         self.sampler.reset_lock()
-        self._nested = threading.local()
+        # A processor may have forked: the child is in none.
+        self._run_processors = ProcessorChain(self.processors)
         self.outputs.start_child()
 
     def flush(self, hurry: bool = False, timeout_s: float | None = None) -> bool:
@@ -224,7 +223,7 @@ class Engine:
             record.pop(name, None)
         text = record.get("exception")
         if self.processors:
-            processed = self._process(entry, dict(record))
+            processed = self._run_processors(entry.level, record)
             if processed is None:
                 # Whoever drops a line does not decide about the audit trail.
                 self._record(entry, self._finished(record))
@@ -238,30 +237,6 @@ class Engine:
             record["exception"] = _middle_cut(self.masker.text(text))
         self._deliver(entry, record, exc_info)
         return True
-
-    def _process(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any] | None:
-        """Run the user's processors over the record, in structlog's form; None drops the line."""
-        if getattr(self._nested, "inside", False):
-            # A processor that logs: its line must not go through it again.
-            return record
-        event = {"event": record.pop("message"), **record}
-        self._nested.inside = True
-        try:
-            for processor in self.processors:
-                try:
-                    changed = processor(None, entry.level, dict(event))
-                    if not isinstance(changed, Mapping):
-                        raise TypeError(f"it returned {type(changed).__name__}, not a mapping")
-                    event = dict(changed)
-                except DropEvent:
-                    return None
-                except Exception as error:  # noqa: BLE001 - the line is written without it
-                    name = getattr(processor, "__qualname__", type(processor).__name__)
-                    event["processor_error"] = f"{name}: {type(error).__name__}: {error}"
-        finally:
-            self._nested.inside = False
-        first = {name: event.pop(name) for name in OWN[:2] if name in event}
-        return {**first, "message": event.pop("event", ""), **event}
 
     def _deliver(
         self, entry: Entry, fields: dict[str, Any], exc_info: ExcInfo | None = None

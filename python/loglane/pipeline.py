@@ -13,9 +13,10 @@ import structlog
 from loglane import bridge, lifecycle, logger
 from loglane.carry import use_masker
 from loglane.children import inherited, leave_for_children
-from loglane.engine import Engine, Processor
+from loglane.engine import Engine
 from loglane.entry import LEVEL_NUMBERS
 from loglane.logger import Logger
+from loglane.processing import Processor
 
 if TYPE_CHECKING:
     from loglane.settings import Settings

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loglane import context, logger, pipeline
-from loglane.engine import Engine, Processor
+from loglane.engine import Engine
 from loglane.entry import LEVEL_NUMBERS
+from loglane.processing import Processor
 from loglane.testing_loki import (
     LokiServer,
     StoredLine,

@@ -33,13 +33,14 @@ ALLOWED = {
     "entry": {"fields", "masking"},
     "exceptions": set(),
     "record": {"context", "trace", "flow", "entry", "exceptions"},
+    "processing": {"record"},
     "losses": set(),
     "outputs": {
         "errors", "fields", "settings", "entry", "rendering", "sinks", "losses", "marks",
     },
     "engine": {
         "fields", "settings", "context", "trace", "masking", "values", "flow", "sampling", "entry",
-        "record", "outputs", "errors", "losses", "marks",
+        "record", "processing", "outputs", "errors", "losses", "marks",
     },
     "fastpath": {"fields", "context", "trace", "entry", "engine", "generation", "marks"},
     "logger": {"fields", "context", "entry", "engine", "fastpath", "generation", "marks"},
@@ -49,12 +50,13 @@ ALLOWED = {
     "children": set(),
     "lifecycle": {"logger"},
     "pipeline": {
-        "settings", "container", "carry", "children", "entry", "engine", "logger", "bridge",
-        "lifecycle",
+        "settings", "container", "carry", "children", "entry", "processing", "engine", "logger",
+        "bridge", "lifecycle",
     },
     "glog": {"context", "trace", "logger", "pipeline"},
     "testing": {
-        "settings", "context", "entry", "engine", "logger", "pipeline", "testing_loki",
+        "settings", "context", "entry", "processing", "engine", "logger", "pipeline",
+        "testing_loki",
     },
     "testing_loki": {"errors", "devserver"},
     "integrations": {
