@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from loglane.audit.batch import NAMED, Bad, Batch, by_outbox, check, ids_of, read
 from loglane.audit.event import AuditEvent
 from loglane.audit.sink import AuditSink, Outcome
+from loglane.audit.troubles import Troubles
 from loglane.audit.waits import heard, pause_s, within
 from loglane.errors import AuditError, SinkUnavailable
 from loglane.logger import Logger
@@ -21,8 +22,6 @@ T = TypeVar("T")
 _log = Logger("loglane.audit")
 # A sink that has not answered by then is taken for one that is away.
 WRITE_S = 60.0
-# How often the same trouble with the outbox is said.
-SAY_EVERY_S = 60.0
 
 
 class Delivery:
@@ -54,11 +53,8 @@ class Delivery:
         self._written_at = 0.0
         # Records of which the sink failed, and since when.
         self._failing: dict[bytes, float] = {}
-        # Why the outbox could not be used, and when that is said again.
-        self._unwritable = ("", 0.0)
+        self._troubles = Troubles(self._tally)
         self.is_away = False
-        # Whether it was said, and not yet that it is back.
-        self._is_said = False
 
     async def deliver(self, records: Sequence[Record]) -> None:
         """Write fresh records, or put them into the outbox; returns when one of it is done."""
@@ -78,9 +74,9 @@ class Delivery:
             except SinkUnavailable as error:
                 self._failed(error, attempt)
             except AuditError as error:
-                self._say_unwritable(error)
+                self._troubles.unwritable(error)
             except Exception as error:  # noqa: BLE001 - the worker must live on
-                self._complain(error, len(batch.records))
+                self._troubles.sink_failed(error, len(batch.records))
                 if await self.spill(batch.records):
                     return
             if is_stuck or not self.is_away:
@@ -95,7 +91,7 @@ class Delivery:
         try:
             records = await self._take(outbox, limit)
         except AuditError as error:
-            self._say_unwritable(error)
+            self._troubles.unwritable(error)
             return "failed"
         if not records:
             # Nothing to try it with: the next fresh batch will see.
@@ -130,10 +126,10 @@ class Delivery:
             self._tally.add("retried")
             return False
         except AuditError as error:
-            self._say_unwritable(error)
+            self._troubles.unwritable(error)
             return False
         except Exception as error:  # noqa: BLE001 - the worker must live on
-            self._complain(error, len(records))
+            self._troubles.sink_failed(error, len(records))
             return await self._try_each(records)
         return True
 
@@ -227,19 +223,20 @@ class Delivery:
 
     async def _forget(self, records: Sequence[Record]) -> None:
         """Remove records from the outbox that are stored; one that stays does no harm."""
-        for outbox, ids in by_outbox(records).items():
-            try:
-                await self._work(lambda file, ids=ids: file.remove(ids), outbox)  # type: ignore[misc]
-            except AuditError as error:
-                self._say_unwritable(error)
+        await self._settle(records, Outbox.remove)
 
     async def _release(self, records: Sequence[Record]) -> None:
+        # Should it fail, another process, or the next one, takes them when they are old enough.
+        await self._settle(records, Outbox.release)
+
+    async def _settle(
+        self, records: Sequence[Record], work: Callable[[Outbox, list[int]], object]
+    ) -> None:
         for outbox, ids in by_outbox(records).items():
             try:
-                await self._work(lambda file, ids=ids: file.release(ids), outbox)  # type: ignore[misc]
+                await self._work(lambda file, ids=ids: work(file, ids), outbox)  # type: ignore[misc]
             except AuditError as error:
-                # Another process, or the next one, takes them when they are old enough.
-                self._say_unwritable(error)
+                self._troubles.unwritable(error)
 
     async def spill(self, records: Sequence[Record]) -> bool:
         """Put records into the outbox; return whether they are there."""
@@ -251,7 +248,7 @@ class Delivery:
             if lines:
                 await self._work(lambda outbox: outbox.add(lines))
         except AuditError as error:
-            self._say_unwritable(error)
+            self._troubles.unwritable(error)
             return False
         self._tally.add("spilled", len(records))
         self._intake.look()
@@ -270,12 +267,7 @@ class Delivery:
         self._tally.last_error = str(error)
         if attempt >= self._retry.attempts and not self.is_away:
             self.is_away = True
-            if self._is_said:
-                return
-            self._is_said = True
-            place = self._intake.outbox
-            where = f"in {place.path}" if place is not None else "in memory"
-            _log.error(f"the audit database is away; records wait {where}", error=str(error))
+            self._troubles.away(error, self._intake.outbox)
 
     def _succeeded(self) -> None:
         self._failures = 0
@@ -283,19 +275,4 @@ class Delivery:
         self._tally.last_error = ""
         self._back.set()
         self.is_away = False
-        if self._is_said:
-            self._is_said = False
-            _log.warning("the audit database is back; what waits is written now")
-
-    def _complain(self, error: Exception, count: int) -> None:
-        self._tally.last_error = f"{type(error).__name__}: {error}"
-        _log.error("the sink of audit records failed", exc_info=error, count=count)
-
-    def _say_unwritable(self, error: AuditError) -> None:
-        self._tally.last_error = text = str(error)
-        now = monotonic()
-        # Every task and every attempt finds it out; that it is so is news once, and now and then.
-        if text == self._unwritable[0] and now < self._unwritable[1]:
-            return
-        self._unwritable = (text, now + SAY_EVERY_S)
-        _log.error("the outbox of audit records cannot be used", error=str(error))
+        self._troubles.back()
