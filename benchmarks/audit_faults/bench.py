@@ -110,7 +110,7 @@ class Bench:
         """
         plan = {"lines": self.scale.events, "rate": self.scale.rate, "settle_s": SETTLE_S}
         settings = {**self.audit, **(audit or {})}
-        app = AppProcess(Plan(name, str(self.folder), settings, **(plan | changes)), module)
+        app = AppProcess(Plan(name, str(self.folder), audit=settings, **(plan | changes)), module)
         self._apps.append(app)
         return app
 

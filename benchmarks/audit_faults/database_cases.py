@@ -18,6 +18,8 @@ from benchmarks.faults.bench import AppProcess, poll
 from loglane.audit.table import audit_records
 
 _TURNS = 5
+# An app is to write for longer than all turns take, on a slow machine too.
+_TURNS_S = 8
 _FIRST = 0.2
 # Lines that are written until a transaction has taken its place.
 _AHEAD = 80
@@ -69,7 +71,7 @@ def locked(bench: Bench) -> Outcome:
 
 def disconnected(bench: Bench) -> Outcome:
     """End the connections of inserts that are at work, again and again."""
-    app = bench.start()
+    app = bench.start(rate=bench.scale.events // _TURNS_S)
     broken = 0
     for turn in range(_TURNS):
         app.wait_for((turn + 1) / (_TURNS + 2))
@@ -83,7 +85,7 @@ def disconnected(bench: Bench) -> Outcome:
 
 def deadlocked(bench: Bench) -> Outcome:
     """Let inserts meet transactions that want the same records in another order."""
-    app = bench.start()
+    app = bench.start(rate=bench.scale.events // _TURNS_S)
     app.wait_for(_FIRST)
     seen = 0
     while seen < _TURNS and app.returned + 2 * _AHEAD < bench.scale.events:

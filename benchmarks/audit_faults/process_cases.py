@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from redis import Redis as Client
+
 from benchmarks.audit_faults.bench import Bench, Outcome
 from benchmarks.audit_faults.database_cases import held_table, waiting_inserts
 from benchmarks.faults.bench import poll
@@ -106,6 +108,7 @@ def two_workers(bench: Bench) -> Outcome:
     """Let two workers share the load."""
     redis = bench.open_redis()
     workers = {name: bench.start_worker(redis, name) for name in ("first", "second")}
+    poll(lambda: _waiting_readers(redis) > Audit().writers, "two workers that read")
     app = bench.start(audit=_over(redis))
     app.wait()
     bench.wait_for_rows(app.returned)
@@ -117,6 +120,12 @@ def two_workers(bench: Bench) -> Outcome:
     problems = [] if len(shares) == len(workers) and all(shares) else ["one worker had all"]
     note = "they wrote " + " and ".join(f"{share:,}" for share in shares)
     return bench.outcome({"app": app.returned}, note, problems)
+
+
+def _waiting_readers(server: Redis) -> int:
+    """Return how many connections wait for records; a worker has as many as it has writers."""
+    with Client.from_url(server.url) as client:
+        return int(client.info("clients")["blocked_clients"])
 
 
 def _over(redis: Redis) -> dict[str, Any]:

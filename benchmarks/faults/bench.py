@@ -171,7 +171,7 @@ class Bench:
         }
         plan |= {"settle_s": self.scale.settle_s, **changes}
         settings = {**self.settings, **(loki or {})}
-        app = AppProcess(Plan(name, str(self.folder), settings, **plan))
+        app = AppProcess(Plan(name, str(self.folder), loki=settings, **plan))
         self._apps.append(app)
         return app
 

@@ -27,7 +27,7 @@ _TIMEOUT_S = 60.0
 @contextlib.contextmanager
 def running_gunicorn(bench: Bench, loki: dict[str, Any], preload: bool) -> Iterator[str]:
     """Run the app with four workers; SIGTERM ends it, and it is waited for."""
-    plan = Plan(NAME, str(bench.folder), loki)
+    plan = Plan(NAME, str(bench.folder), loki=loki)
     port = free_ports(1)[0]
     command = [sys.executable, "-m", "gunicorn", "benchmarks.faults.webapp:app"]
     command += ["--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}"]
