@@ -63,7 +63,7 @@ class LokiSink:
         self._courier = self._new_courier()
         # Lines of these threads are about the pushes themselves.
         self._muted: set[int] = set()
-        self._waiting = self._told = 0
+        self._waiting = self._told = self._stored = 0
         self._is_starting = self._is_ending = self._is_closed = self._is_over = False
         self._forget_thread()
 
@@ -291,8 +291,10 @@ class LokiSink:
 
     def _delivered(self) -> None:
         """Have losses reported, as soon as the report itself can arrive."""
+        before, self._stored = self._stored, self._tally.sent
         lost = sum(self.losses().values())
-        if lost == self._told:
+        # A report that Loki refuses is a lost line, which would be reported, and so on.
+        if lost == self._told or self._stored == before:
             return
         self._told = lost
         with heard(self._muted):

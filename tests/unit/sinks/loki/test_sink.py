@@ -413,6 +413,29 @@ def test_a_silent_loki_ends_a_flush_at_its_deadline(loki, make, capfd):
 # Losses
 
 
+def test_a_report_that_is_refused_is_not_reported(loki, make):
+    """Each would make the next one, without an end; it is told with a line that Loki takes."""
+    told = []
+
+    def tell():
+        told.append(dict(sink.losses()))
+        write(sink, "lost", level="warning")
+
+    sink = make(on_losses=tell)
+    loki.always = Reply(400, b"no")
+    write(sink, "a")
+    assert sink.flush()
+    write(sink, "b")
+    assert sink.flush()
+    assert [] == told
+    loki.always = Reply()
+    write(sink, "c")
+    loki.wait_for(lambda loki: "lost" in loki.messages)
+    assert sink.flush()
+    assert [{"refused": 2}] == told
+    assert ["c", "lost"] == loki.messages
+
+
 def test_losses_are_told_as_soon_as_loki_is_back(loki, make):
     """In the thread, so that an app that is idle meanwhile tells them too."""
     told = []
