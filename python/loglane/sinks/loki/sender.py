@@ -16,6 +16,8 @@ from loglane.sinks.loki.streams import Body, Encoder
 _IDLE_S = 30.0
 # While Loki seems to be gone, a try costs no more than this.
 _PROBE_BYTES = 16 * 1024
+# A batch that failed twice is halved; what arrives makes the next one larger by such a part.
+_STEPS = 8
 _SECOND_NS = 1_000_000_000
 _EVER = float("inf")
 _AFTER_A_FAULT_S = 1.0
@@ -58,7 +60,7 @@ class Sender:
         self._encoder = encoder
         self._courier = courier
         self._on_delivery = on_delivery
-        self._max_bytes = settings.batch.max_bytes
+        self._size = self._max_bytes = settings.batch.max_bytes
         self._max_wait_s = settings.batch.max_wait_s
         self._max_age_ns = int(settings.max_age_s * _SECOND_NS)
         self._stopping = self._finishing = False
@@ -119,6 +121,7 @@ class Sender:
         """Push a load; return the next one, if it is time for it."""
         self._following = None
         rest = () if load.body is None else self._deliver(load.body)
+        self._fit(bool(rest))
         if not rest:
             self._source.acknowledge(load.portion)
             self.in_hand -= len(load.portion.records)
@@ -130,9 +133,20 @@ class Sender:
             self._put_back([left] if self._following is None else [left, self._following])
             self._following = None
         following, self._following = self._following, None
-        if following is None and (self._courier.is_hurried or self._source.has_batch()):
+        if following is None and self._goes_on():
             following = self._load()
         return following
+
+    def _fit(self, has_failed: bool) -> None:
+        """Adapt the size of a batch: one that is over a limit of Loki would never arrive."""
+        if not has_failed:
+            self._size = min(self._max_bytes, self._size + self._max_bytes // _STEPS)
+        elif self._courier.breaker.failures > 1:
+            self._size = min(self._max_bytes, max(_PROBE_BYTES, self._size // 2))
+
+    def _goes_on(self) -> bool:
+        is_small = self._size < self._max_bytes
+        return is_small or self._courier.is_hurried or self._source.has_batch()
 
     def _deliver(self, body: Body) -> Sequence[Record]:
         """Push a body; return what has to be pushed again."""
@@ -163,7 +177,7 @@ class Sender:
 
     def _load(self) -> _Load | None:
         """Take the next portion and make a request of it."""
-        size = _PROBE_BYTES if self._courier.breaker.is_open else self._max_bytes
+        size = _PROBE_BYTES if self._courier.breaker.is_open else self._size
         portion = self._source.take(size)
         if portion is None:
             return None

@@ -345,7 +345,7 @@ def test_a_dead_loki_costs_small_tries_and_then_all_arrives(make):
         sizes = [
             sum(len(line) for _, v in push.streams for _, line, _ in v) for push in loki.pushes
         ]
-        assert min(sizes[:5]) > 50_000
+        assert min(sizes[:2]) > 150_000
         assert max(sizes[6:]) < 20_000
         loki.always = Reply()
         # A push that is being answered now may still fail, and a flush would take that for the end.
@@ -353,6 +353,32 @@ def test_a_dead_loki_costs_small_tries_and_then_all_arrives(make):
         assert sink.flush()
         assert list(range(1000)) == sorted(set(loki.messages))
         assert 1000 == len(loki.messages)
+
+
+def test_batches_become_as_small_as_loki_takes_them(loki, make):
+    """One over the burst of a tenant is refused with 429 for ever; smaller ones go on at once."""
+
+    def limit(push):
+        size = sum(len(line) for _, values in push.streams for _, line, _ in values)
+        return 429 if size > 60_000 else 204
+
+    sink = make(batch={"max_wait_s": 3600, "max_bytes": 400_000})
+    loki.replies.extend([limit] * 200)
+    write(sink, *range(3000), text="x" * 100)
+    loki.wait_for(lambda loki: len(loki.messages) == 3000, timeout_s=30)
+    assert list(range(3000)) == loki.messages
+    assert len(loki.pushes) < 60
+
+
+def test_batches_become_large_again(loki, make):
+    """When what made them small is over."""
+    loki.replies.extend([500] * 4)
+    sink = make(batch={"max_wait_s": 3600, "max_bytes": 100_000})
+    write(sink, *range(10_000), text="x" * 100)
+    loki.wait_for(lambda loki: len(loki.messages) > 9_000)
+    assert 90_000 < max(
+        sum(len(line) for _, v in p.streams for _, line, _ in v) for p in loki.pushes[9:]
+    )
 
 
 def test_memory_is_bounded_while_loki_is_dead(make):
