@@ -134,7 +134,7 @@ class Courier:
             lines -= refused
         tally.sent += lines
         if self.breaker.succeed():
-            self._complaints.forget(_WAITING)
+            self._complaints.forget_later(_WAITING)
 
     def _pause(self, reason: str, asked_s: float | None) -> None:
         self._tally.retries += 1

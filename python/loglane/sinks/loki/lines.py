@@ -26,13 +26,15 @@ class LineQueue:
         items: Lines in it.
         bytes: What they occupy, with what Python keeps for each.
         some: Set while there are lines.
-        enough: Set while there are enough for a batch.
+        enough: Set while there are enough for a batch, or the queue is half full.
     """
 
     def __init__(self, max_items: int, max_bytes: int, batch_bytes: int) -> None:
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._batch_bytes = batch_bytes
+        # A queue that is smaller than a batch would drop lines before anybody sends them; a line
+        # has at least its overhead, so this bounds their number too, without asking for it.
+        self._batch_bytes = min(batch_bytes, max_bytes // 2, max_items * OVERHEAD // 2)
         self._last_ns = 0
         self.start_child()
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+
+# What comes and goes again and again is said once in so many seconds.
+_AGAIN_S = 60.0
 
 
 @dataclass(slots=True)
@@ -36,13 +40,13 @@ class Complaints:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._said: set[str] = set()
+        self._said: dict[str, float] = {}
 
     def say(self, kind: str, text: str) -> None:
         """Write one line, unless this kind was said before."""
         if kind in self._said:
             return
-        self._said.add(kind)
+        self._said[kind] = time.monotonic()
         if sys.stderr is None:
             return
         try:
@@ -59,4 +63,9 @@ class Complaints:
 
     def forget(self, kind: str) -> None:
         """Let a kind be said again, because it was over."""
-        self._said.discard(kind)
+        self._said.pop(kind, None)
+
+    def forget_later(self, kind: str) -> None:
+        """Let a kind be said again, unless it was said just now: it may come and go."""
+        if time.monotonic() - self._said.get(kind, 0.0) >= _AGAIN_S:
+            self.forget(kind)

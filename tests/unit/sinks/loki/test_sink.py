@@ -105,6 +105,20 @@ def test_a_full_batch_does_not_wait(loki, make):
     assert 11_000 > max(sum(len(str(r)) for r in push.records[1:]) for push in loki.pushes)
 
 
+@pytest.mark.parametrize(
+    "queue", [{"max_items": 1000}, {"max_bytes": 300_000}], ids=["items", "bytes"]
+)
+def test_a_queue_smaller_than_a_batch_loses_nothing(loki, make, queue):
+    """It is sent before it is full, while Loki is there."""
+    sink = make(batch={"max_wait_s": 3600}, queue=queue)
+    for part in range(10):
+        write(sink, *range(600), text="x" * 100)
+        loki.wait_for(lambda loki, part=part: len(loki.messages) > 600 * part)
+    assert sink.flush()
+    assert {} == sink.stats()["dropped"]
+    assert 6000 == len(loki.messages)
+
+
 def test_flush_waits_for_what_is_on_its_way(loki, sink):
     """Also for what the thread has in its hand."""
     hold = threading.Event()
@@ -184,13 +198,23 @@ def test_retry_after_is_kept_to(loki, sink, monkeypatch):
     assert [77.0] == pauses
 
 
-def test_an_outage_is_told_again_when_it_is_another_one(loki, sink, capfd):
+def test_an_outage_is_told_again_when_it_is_another_one(loki, sink, capfd, monkeypatch):
     """Once each: not each try, and not only the first outage."""
+    monkeypatch.setattr("loglane.sinks.loki.tally._AGAIN_S", 0.0)
     for _ in range(2):
         loki.replies.extend([500] * 3)
         write(sink, "a")
         assert sink.flush()
     assert 2 == len([line for line in said(capfd) if "lines wait" in line])
+
+
+def test_outages_that_come_and_go_do_not_flood_stderr(loki, sink, capfd):
+    """A Loki at its limit refuses every second push for hours."""
+    for _ in range(5):
+        loki.replies.append(429)
+        write(sink, "a")
+        assert sink.flush()
+    assert 1 == len([line for line in said(capfd) if "lines wait" in line])
 
 
 def test_refused_lines_are_counted_and_not_sent_again(loki, sink, capfd):
