@@ -40,7 +40,8 @@ def open_spool(
         report(f"{folder}: {text}")
 
     wal = Wal(folder, settings.max_bytes, report=report_there)
-    return SpoolSource(queue, wal, batch_bytes, report_there)
+    # A folder that is smaller than a batch is full before there is one.
+    return SpoolSource(queue, wal, min(batch_bytes, settings.max_bytes // 2), report_there)
 
 
 class SpoolSource:
@@ -170,7 +171,7 @@ class SpoolSource:
             if rest:
                 self._queue.put_back(rest)
             self._some.set()
-            if self._queue.bytes + self._wal.pending_bytes >= self._batch_bytes:
+            if rest or self._queue.bytes + self._wal.pending_bytes >= self._batch_bytes:
                 self._enough.set()
             if rest:
                 return
