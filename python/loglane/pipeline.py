@@ -218,7 +218,7 @@ def flush(timeout_s: float | None = None) -> bool:
 
     Args:
         timeout_s: How long to wait, lines of other threads included; by default
-            `loki.timeouts.drain_s`.
+            `loki.timeouts.drain_s`, or less when Loki is known to be gone.
 
     Returns:
         Whether Loki has them all, or nothing is pushed. If not, it is said on stderr, and the lines

@@ -33,7 +33,7 @@ class Courier:
         encoder: Encoder,
         tally: Tally,
         complaints: Complaints,
-        timeout_s: float | None = None,
+        until: float = float("inf"),
     ) -> None:
         """Set what it works with.
 
@@ -42,12 +42,12 @@ class Courier:
             encoder: Makes smaller requests of one that is too large.
             tally: Counts what became of the lines.
             complaints: Tells what went wrong.
-            timeout_s: A shorter time to connect and to answer than the settings give.
+            until: Moment of `time.monotonic` at which nothing is waited for any more.
         """
         self._encoder = encoder
         self._tally = tally
         self._complaints = complaints
-        self._transport = Transport(settings, timeout_s)
+        self._transport = Transport(settings, until)
         self._wake = Bell()
         self.breaker = Breaker()
         self.is_hurried = False

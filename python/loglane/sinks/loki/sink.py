@@ -63,7 +63,7 @@ class LokiSink:
         self._courier = self._new_courier()
         # Lines of these threads are about the pushes themselves.
         self._muted: set[int] = set()
-        self._waiting = self._told = self._stored = 0
+        self._waiting = 0
         self._is_starting = self._is_ending = self._is_closed = self._is_over = False
         self._forget_thread()
 
@@ -90,7 +90,7 @@ class LokiSink:
         """Wait until all lines are delivered.
 
         Args:
-            timeout_s: For how long; by default `timeouts.drain_s`.
+            timeout_s: For how long; by default `timeouts.drain_s`, or less when Loki seems gone.
 
         Returns:
             Whether they are. If not it is said on stderr, because the process may end now.
@@ -99,7 +99,7 @@ class LokiSink:
         until = time.monotonic() + (drain_s if timeout_s is None else timeout_s)
         if self._is_ending or not self._is_running():
             self._send_here(until)
-        if self._wait(until):
+        if self._wait(until, is_patient=timeout_s is not None):
             return True
         self._tell_rest()
         return False
@@ -172,8 +172,8 @@ class LokiSink:
             **self._tally.numbers(),
         }
 
-    def _new_courier(self, timeout_s: float | None = None) -> Courier:
-        return Courier(self._settings, self._encoder, self._tally, self._complaints, timeout_s)
+    def _new_courier(self, *until: float) -> Courier:
+        return Courier(self._settings, self._encoder, self._tally, self._complaints, *until)
 
     def _new_sender(self, courier: Courier) -> Sender:
         return Sender(self._settings, self._source, self._encoder, courier, self._delivered)
@@ -241,7 +241,7 @@ class LokiSink:
         if self._queue.items:
             self._start()
 
-    def _wait(self, until: float) -> bool:
+    def _wait(self, until: float, is_patient: bool) -> bool:
         sender, breaker = self._sender, self._courier.breaker
         failures = breaker.failures
         self._waiting += 1
@@ -249,7 +249,7 @@ class LokiSink:
             sender.hurry()
         try:
             while not self._is_done():
-                is_gone = breaker.is_open and breaker.failures > failures
+                is_gone = not is_patient and breaker.is_open and breaker.failures > failures
                 if is_gone or time.monotonic() >= until or not self._is_running():
                     break
                 time.sleep(_LOOK_EVERY_S)
@@ -269,7 +269,7 @@ class LokiSink:
             return
         if self._courier.breaker.is_open:
             until = min(until, time.monotonic() + _LAST_TRY_S)
-        courier = self._new_courier(max(0.1, until - time.monotonic()))
+        courier = self._new_courier(until)
         sender = self._new_sender(courier)
         sender.hurry()
         with silent(self._muted):
@@ -291,11 +291,7 @@ class LokiSink:
 
     def _delivered(self) -> None:
         """Have losses reported, as soon as the report itself can arrive."""
-        before, self._stored = self._stored, self._tally.sent
-        lost = sum(self.losses().values())
-        # A report that Loki refuses is a lost line, which would be reported, and so on.
-        if lost == self._told or self._stored == before:
+        if not self._tally.is_news(self.losses().total()):
             return
-        self._told = lost
         with heard(self._muted):
             self._on_losses()

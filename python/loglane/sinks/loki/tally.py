@@ -28,6 +28,17 @@ class Tally:
     retries: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     last_error: str = ""
+    _told: int = 0
+    _stored: int = 0
+
+    def is_news(self, lost: int) -> bool:
+        """Tell whether more is lost than when this was true last, and a report can arrive."""
+        before, self._stored = self._stored, self.sent
+        # A report that Loki refuses is a lost line, which would be reported, and so on.
+        if lost == self._told or self._stored == before:
+            return False
+        self._told = lost
+        return True
 
     def numbers(self) -> dict[str, int | str]:
         """Return all but what is lost, which others count too."""

@@ -23,6 +23,12 @@ from loglane.settings.loki import LokiAuth, LokiPush, LokiTls
 _PATH = "/loki/api/v1/push"
 _MAX_ANSWER = 64 * 1024
 _MAX_REASON = 500
+_EVER = float("inf")
+# One more try when the time is over already, as a signal's handler makes.
+_SHORTEST_S = 0.1
+# A connection that was idle for longer may be dead without a word, behind a NAT that has forgotten
+# it or after a sleep; the usual proxies keep one for a minute or two.
+_KEPT_S = 30.0
 # Headers that HTTP cannot carry, and files with no text in them, are a ValueError.
 _FAILURES = (OSError, http.client.HTTPException, ValueError)
 # A connection that had been idle, and that the other side has closed meanwhile.
@@ -51,12 +57,12 @@ class Answer:
 class Transport:
     """Sends one request at a time over a connection that is kept."""
 
-    def __init__(self, settings: LokiPush, timeout_s: float | None = None) -> None:
+    def __init__(self, settings: LokiPush, until: float = _EVER) -> None:
         """Set the place; it connects at the first request.
 
         Args:
             settings: Address, tenant, credentials, certificates and timeouts.
-            timeout_s: A shorter time to connect and to answer than the settings give.
+            until: Moment of `time.monotonic` at which nothing is waited for any more.
         """
         parts = urlsplit(settings.url)
         self._secure = parts.scheme == "https"
@@ -64,12 +70,11 @@ class Transport:
         self._place = (parts.hostname or "", parts.port or (443 if self._secure else 80))
         self._path = parts.path.rstrip("/") + _PATH
         self._settings = settings
-        timeouts = settings.timeouts
-        self._connect_s = min(timeouts.connect_s, timeout_s or timeouts.connect_s)
-        self._read_s = min(timeouts.read_s, timeout_s or timeouts.read_s)
+        self._until = until
         self._connection: http.client.HTTPConnection | None = None
         self._headers: dict[str, str] = {}
         self._has_answered = False
+        self._answered_at = 0.0
         self._request: tuple[bytes, Mapping[str, str]] = (b"", {})
 
     def send(self, body: bytes, headers: Mapping[str, str]) -> None:
@@ -79,6 +84,9 @@ class Transport:
             Unreachable: There is no connection, or it broke.
         """
         self._request = (body, headers)
+        # By the clock, which goes on while a laptop sleeps or a function is frozen.
+        if self._has_answered and abs(time.time() - self._answered_at) > _KEPT_S:
+            self.close()
         try:
             self._send()
         except _FAILURES as error:
@@ -118,6 +126,7 @@ class Transport:
     def _send(self) -> None:
         body, headers = self._request
         connection = self._connection or self._connect()
+        connection.sock.settimeout(self._left(self._settings.timeouts.read_s))
         connection.request("POST", self._path, body, {**self._headers, **headers})
 
     def _send_anew(self, error: Exception) -> None:
@@ -138,25 +147,27 @@ class Transport:
     def _connect(self) -> http.client.HTTPConnection:
         self._headers = _headers(self._settings)
         host, port = self._place
+        left_s = self._left(self._settings.timeouts.connect_s)
         connection: http.client.HTTPConnection
         if self._secure:
             context = _context(self._settings.tls)
-            connection = http.client.HTTPSConnection(
-                host, port, timeout=self._connect_s, context=context
-            )
+            connection = http.client.HTTPSConnection(host, port, timeout=left_s, context=context)
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=self._connect_s)
+            connection = http.client.HTTPConnection(host, port, timeout=left_s)
         connection.connect()
-        connection.sock.settimeout(self._read_s)
         self._connection = connection
         return connection
+
+    def _left(self, longest_s: float) -> float:
+        return min(longest_s, max(_SHORTEST_S, self._until - time.monotonic()))
 
     def _answer(self) -> Answer:
         if self._connection is None:
             raise Unreachable("nothing was sent")
+        self._connection.sock.settimeout(self._left(self._settings.timeouts.read_s))
         response = self._connection.getresponse()
         text = response.read(_MAX_ANSWER).decode(errors="replace")
-        self._has_answered = True
+        self._has_answered, self._answered_at = True, time.time()
         if response.will_close or not response.isclosed():
             self.close()
         return Answer(response.status, text, _pause_s(response.headers.get("Retry-After")))

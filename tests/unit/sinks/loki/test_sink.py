@@ -449,6 +449,15 @@ def test_a_dead_loki_ends_a_flush_without_a_thread_too(make, monkeypatch):
     assert 60 > time.monotonic() - before
 
 
+def test_a_flush_with_a_time_of_its_own_waits_for_a_dead_loki(loki, make):
+    """A job that gives it a minute outlives a restart of Loki."""
+    loki.replies.extend([503] * 30)
+    sink = make()
+    write(sink, *range(7))
+    assert sink.flush(timeout_s=60)
+    assert list(range(7)) == loki.messages
+
+
 def test_a_silent_loki_ends_a_flush_at_its_deadline(loki, make, capfd):
     """One deadline for all that waits."""
     hold = threading.Event()

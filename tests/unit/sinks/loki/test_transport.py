@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -186,6 +187,31 @@ def test_a_server_that_says_nothing_is_given_up(loki, connect):
     assert "no answer in time" == refusal(transport)
     hold.set()
     assert 204 == push(transport).status
+
+
+def test_no_longer_is_waited_than_until_the_end(loki):
+    """What is begun late is given what is left, and not the whole of `read_s` once more."""
+    hold = threading.Event()
+    loki.replies.extend([Reply(), Reply(hold=hold)])
+    long = LokiPush(url=loki.url, timeouts={"connect_s": 600, "read_s": 600})
+    transport = Transport(long, time.monotonic() + 60)
+    assert 204 == push(transport).status
+    transport._until = time.monotonic()
+    try:
+        assert "no answer in time" == refusal(transport)
+    finally:
+        hold.set()
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(loki, connect, monkeypatch):
+    """A sleep or a NAT may have cut it without a word: a push would wait for `read_s` in vain."""
+    transport = connect(loki.url)
+    now = time.time()
+    for later_s in (0, 29, 60, -2):
+        monkeypatch.setattr(time, "time", partial(float, now + later_s))
+        assert 204 == push(transport).status
+    first, second, third, fourth = [one.connection for one in loki.pushes]
+    assert first == second != third != fourth
 
 
 def test_a_server_that_does_not_accept_is_given_up():
