@@ -16,6 +16,9 @@ Outcome = Literal["stored", "refused", "too_large", "again"]
 
 # A proxy or a gateway says these while it is set up, or a password is changed: no fault of a line.
 _SETUP = frozenset({401, 403, 404, 405, 407, 408, 425})
+# Ingestion is blocked, and a client must not try again; else it looks as if all were well (loki:
+# pkg/validation/limits.go, `block_ingestion_status_code`).
+_BLOCKED = 260
 # The last words of an ingester, behind a reason for each line.
 _IGNORED = re.compile(r"total ignored: (\d+) out of \d+ for stream")
 # A distributor groups equal texts, and gives no number when there is but one.
@@ -27,11 +30,11 @@ _OF_A_LINE = re.compile(r"has timestamp too (?:old|new)|max entry size|structure
 def judge(answer: Answer) -> Outcome:
     """Tell what to do with the lines of a push."""
     status = answer.status
-    if 200 <= status < 300:
+    if 200 <= status < 300 and status != _BLOCKED:
         return "stored"
     if status == 413:
         return "too_large"
-    if status < 400 or status == 429 or status >= 500 or status in _SETUP:
+    if status != _BLOCKED and (status < 400 or status == 429 or status >= 500 or status in _SETUP):
         return "again"
     return "refused"
 

@@ -37,7 +37,7 @@ IGNORED = 'user \'fake\', total ignored: {} out of {} for stream: {{app="a", ser
         *[(status, "again") for status in (301, 302, 308)],
         *[(status, "again") for status in (401, 403, 404, 405, 407, 408, 425, 429)],
         *[(status, "again") for status in (500, 502, 503, 504, 507, 529)],
-        *[(status, "refused") for status in (400, 406, 411, 415, 422, 431)],
+        *[(status, "refused") for status in (260, 400, 406, 411, 415, 422, 431)],
         (413, "too_large"),
     ],
 )
