@@ -20,6 +20,9 @@ MIB = 1024 * 1024
 LINE_LABELS = tuple(name for name in LABELS if name not in COLLECTOR_LABELS)
 # RFC 9110, section 5.6.2: what a token is made of.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What Loki takes (loki: docs/sources/operations/multi-tenancy.md); of any other tenant it refuses
+# every push with 400, as if its lines were at fault.
+_TENANT = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9!._*'()-]{1,150}")
 # Loki's default `max_line_size` (loki: pkg/validation/limits.go).
 LOKI_MAX_LINE = 256 * 1024
 
@@ -60,6 +63,13 @@ def _header_name(value: Any) -> str:
     return name
 
 
+def _tenant(value: Any) -> str:
+    name = text_value(value)
+    if _TENANT.fullmatch(name) is None:
+        raise ValueError("is no tenant; use up to 150 of letters, digits and !-_.*'()")
+    return name
+
+
 def _label(value: Any) -> str:
     name = text_value(value)
     if LABEL_NAME.match(name) is None or name.startswith("__"):
@@ -72,6 +82,7 @@ def _label(value: Any) -> str:
 Url = Annotated[str, BeforeValidator(_url)]
 Header = Annotated[str, BeforeValidator(_header)]
 HeaderName = Annotated[str, BeforeValidator(_header_name)]
+Tenant = Annotated[str, BeforeValidator(_tenant)]
 LabelName = Annotated[str, BeforeValidator(_label)]
 Value = Annotated[str, BeforeValidator(text_value)]
 Bytes = Annotated[Size, Field(ge=1024)]
@@ -81,9 +92,9 @@ class LokiAuth(Section):
     """Who pushes: a user with a password, or a token; files are read anew for each connection."""
 
     username: Header | None = None
-    password: Value | None = None
+    password: Value | None = Field(default=None, repr=False)
     password_file: FilePath | None = None
-    token: Header | None = None
+    token: Header | None = Field(default=None, repr=False)
     token_file: FilePath | None = None
 
     @model_validator(mode="after")
@@ -181,9 +192,9 @@ class LokiPush(Section):
 
     enabled: bool = False
     url: Url = "http://127.0.0.1:3100"
-    tenant: Header | None = None
+    tenant: Tenant | None = None
     auth: LokiAuth = LokiAuth()
-    headers: Mapping[HeaderName, Header] = Field(default_factory=dict)
+    headers: Mapping[HeaderName, Header] = Field(default_factory=dict, repr=False)
     tls: LokiTls = LokiTls()
     timeouts: LokiTimeouts = LokiTimeouts()
     batch: LokiBatch = LokiBatch()

@@ -129,6 +129,8 @@ MASKS = "should be a list of names, such as [card_number, '!token']"
         ("loki.labels.trace_id", "x", "'trace_id' has too many values for a label; each would open "
          "a stream of its own"),
         ("loki.labels.level", "x", "is a label already; its value comes with the line"),
+        ("loki.tenant", "a|b", "'a|b' is no tenant; use up to 150 of letters, digits and !-_.*'()"),
+        ("loki.tenant", "..", "'..' is no tenant; use up to 150 of letters, digits and !-_.*'()"),
         ("loki.headers.X-A", "\u00e9", "'***' should be ASCII, as HTTP wants it"),
         ("loki.headers.X A", "b", "'X A' is not a header's name; use letters, digits and '-'"),
         ("loki.auth.token", "se\ncret", "'***' has a character that cannot be printed"),
@@ -142,6 +144,16 @@ MASKS = "should be a list of names, such as [card_number, '!token']"
 def test_wrong_value_is_explained(dotted, value, message):
     """Each wrong value has one message that says what would be right."""
     assert [message] == problems(dotted, value)
+
+
+def test_what_is_secret_about_a_push_is_not_shown():
+    """Whoever prints the settings, or has them in a traceback, shows no password."""
+    auth = {"username": "me", "password": "hunter2"}
+    settings = argument_layer({"loki": {"auth": auth, "headers": {"X-Key": "hunter2"}}}).check()
+    assert "hunter2" == settings.loki.auth.password
+    assert "hunter2" not in f"{settings} {settings!r}"
+    settings = argument_layer({"loki": {"auth": {"token": "hunter2"}}}).check()
+    assert "hunter2" not in f"{settings} {settings!r}"
 
 
 def test_several_wrong_values_of_one_section_are_all_found():
