@@ -17,6 +17,9 @@ from loglane.sinks.loki.transport import Answer, Transport, Unreachable
 # Pauses while somebody waits for the last lines.
 _LAST_PAUSE_S = 0.25
 _WAITING = "waiting"
+# Loki's default `creation_grace_period` (loki: pkg/validation/limits.go).
+GRACE_NS = 600_000_000_000
+_TOO_NEW = "has timestamp too new"
 
 
 class Courier:
@@ -24,6 +27,7 @@ class Courier:
 
     Attributes:
         is_hurried: Whether pauses are short, because somebody waits.
+        is_ahead: Whether lines may be stamped with a time that has not come yet.
         breaker: Tells whether Loki seems to be gone.
     """
 
@@ -50,7 +54,7 @@ class Courier:
         self._transport = Transport(settings, until)
         self._wake = Bell()
         self.breaker = Breaker()
-        self.is_hurried = False
+        self.is_hurried = self.is_ahead = False
 
     def push(self, body: Body, meanwhile: Callable[[], None] | None = None) -> Sequence[Record]:
         """Push a request.
@@ -67,14 +71,17 @@ class Courier:
             return body.records
         if judge(answer) == "too_large":
             return self._push_halves(body.records)
-        self._settle(answer, len(body.records))
-        return ()
+        return self._settle(answer, body.records)
 
     def lose(self, reason: str, lines: int, words: str) -> None:
         """Count lines that are given up, and say why."""
         if lines:
             self._tally.lost[reason] += lines
         self._complaints.say(reason, words)
+
+    def uncount(self, lines: int) -> None:
+        """Take back that lines were sent, because they are pushed once more."""
+        self._tally.sent -= lines
 
     def hurry(self, is_hurried: bool) -> None:
         """Pause but shortly from now on, or as usual again."""
@@ -123,18 +130,37 @@ class Courier:
             return [*rest, *records[middle:]]
         return self.push(self._encoder.body(records[middle:]))
 
-    def _settle(self, answer: Answer, lines: int) -> None:
-        """Count lines that Loki has stored, or refused for good."""
-        tally = self._tally
+    def _settle(self, answer: Answer, records: Sequence[Record]) -> Sequence[Record]:
+        """Count lines that Loki has stored, or refused for good; return those to push again."""
+        tally, lines = self._tally, len(records)
         tally.batches += 1
         tally.last_error = ""
+        again: Sequence[Record] = ()
         if judge(answer) == "refused":
             refused = refused_lines(answer.text, lines)
-            self.lose("refused", refused, f"it refused {refused} of {lines}: {answer.reason}")
+            again = self._stamped_ahead(answer.text, refused, records)
+            if not again:
+                self.lose("refused", refused, f"it refused {refused} of {lines}: {answer.reason}")
             lines -= refused
         tally.sent += lines
         if self.breaker.succeed():
             self._complaints.forget_later(_WAITING)
+        return again
+
+    def _stamped_ahead(
+        self, text: str, refused: int, records: Sequence[Record]
+    ) -> Sequence[Record]:
+        """Return the lines that Loki refused because the clock was ahead and is so no more."""
+        if _TOO_NEW not in text:
+            return ()
+        latest = time.time_ns() + GRACE_NS
+        ahead = [record for record in records if record[0] > latest]
+        if len(ahead) != refused:
+            return ()
+        self.is_ahead = True
+        words = "the clock was ahead, and was set back: lines get the time of their push"
+        self._complaints.say("ahead", words)
+        return ahead
 
     def _pause(self, reason: str, asked_s: float | None) -> None:
         self._tally.retries += 1

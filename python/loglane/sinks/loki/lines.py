@@ -84,6 +84,12 @@ class LineQueue:
         self.some.set()
         self.enough.set()
 
+    def follow_clock(self) -> None:
+        """Stamp by the clock again when it was set back, unless lines wait that are ahead of it."""
+        with self._lock:
+            if not self.items:
+                self._last_ns = min(self._last_ns, time.time_ns())
+
     def take(self, max_bytes: int) -> list[Record]:
         """Remove the oldest lines, about this many bytes of text and at least one if there is."""
         taken: list[Record] = []

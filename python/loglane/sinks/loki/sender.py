@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loglane.settings.loki import LokiPush
-from loglane.sinks.loki.courier import Courier
+from loglane.sinks.loki.courier import GRACE_NS, Courier
 from loglane.sinks.loki.record import Record
 from loglane.sinks.loki.sources import Portion, Source
 from loglane.sinks.loki.streams import Body, Encoder
@@ -128,6 +128,8 @@ class Sender:
             self._on_delivery()
         else:
             # What is in the folder comes from there once more as a whole: Loki keeps each once.
+            if load.portion.stored is not None and load.body is not None:
+                self._courier.uncount(len(load.body.records) - len(rest))
             self.in_hand -= len(load.portion.records) - len(rest)
             left = _Load(Portion(rest, load.portion.stored), None)
             self._put_back([left] if self._following is None else [left, self._following])
@@ -182,7 +184,7 @@ class Sender:
         if portion is None:
             return None
         self.in_hand += len(portion.records)
-        records = self._young(portion.records)
+        records = self._in_time(self._young(portion.records))
         try:
             return _Load(portion, self._encoder.body(records) if records else None)
         except Exception as error:  # noqa: BLE001 - a line must not end the thread
@@ -196,6 +198,20 @@ class Sender:
         young = [record for record in records if record[0] >= oldest]
         self._courier.lose("too_old", len(records) - len(young), "lines older than max_age_s")
         return young
+
+    def _in_time(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Stamp lines anew that have a time that has not come yet, once Loki refused such."""
+        if not self._courier.is_ahead:
+            return records
+        self._source.follow_clock()
+        now = time.time_ns()
+        latest = now + GRACE_NS
+        stamped = [
+            (now + number if at > latest else at, rank, line)
+            for number, (at, rank, line) in enumerate(records)
+        ]
+        self._courier.is_ahead = stamped != records
+        return stamped
 
     def _fail(self, records: Sequence[Record], error: Exception) -> None:
         self._courier.lose("failed", len(records), _described(error))

@@ -48,6 +48,9 @@ class Source(Protocol):
     def acknowledge(self, portion: Portion) -> None:
         """Forget lines that have been dealt with."""
 
+    def follow_clock(self) -> None:
+        """Stamp lines by the clock again, as soon as that leaves them in order."""
+
 
 class MemorySource:
     """The queue alone."""
@@ -87,3 +90,7 @@ class MemorySource:
 
     def acknowledge(self, _portion: Portion) -> None:
         """Forget lines that have been dealt with: they are in no place any more."""
+
+    def follow_clock(self) -> None:
+        """Stamp lines by the clock again, as soon as that leaves them in order."""
+        self._queue.follow_clock()

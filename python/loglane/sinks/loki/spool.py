@@ -163,6 +163,10 @@ class SpoolSource:
         if portion.stored is not None:
             self._wal.acknowledge(portion.stored)
 
+    def follow_clock(self) -> None:
+        """Stamp lines by the clock again, as soon as that leaves them in order."""
+        self._queue.follow_clock()
+
     def spool(self) -> None:
         """Move all lines of the queue to the folder, as far as it takes them."""
         while records := self._queue.take(_SPOOLED_AT_ONCE):

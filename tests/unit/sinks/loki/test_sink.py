@@ -217,6 +217,41 @@ def test_outages_that_come_and_go_do_not_flood_stderr(loki, sink, capfd):
     assert 1 == len([line for line in said(capfd) if "lines wait" in line])
 
 
+@pytest.mark.parametrize("wal", [False, True], ids=["memory", "folder"])
+def test_a_clock_that_was_ahead_costs_nothing_once_it_is_right(loki, make, tmp_path, wal):
+    """Stamps never go back, so Loki would refuse every line until the clock has caught up."""
+
+    def as_loki(push):
+        latest = time.time_ns() + 600 * 10**9
+        new = [at for _, values in push.streams for at, _, _ in values if at > latest]
+        accepted.extend(one for one in push.messages if not new)
+        return Reply(400, b"%d errors like: x has timestamp too new: y" % len(new)) if new else 204
+
+    accepted = []
+    loki.replies.extend([as_loki] * 100)
+    sink = make(wal={"dir": str(tmp_path / "wal")} if wal else {})
+    write(sink, "right")
+    assert sink.flush()
+    sink._queue._last_ns += 7200 * 10**9
+    for number in range(5):
+        write(sink, number)
+        assert sink.flush()
+    assert ["right", *range(5)] == accepted
+    assert {} == sink.stats()["dropped"]
+    assert 6 == sink.stats()["sent"]
+    assert sink._queue._last_ns <= time.time_ns()
+
+
+def test_a_clock_that_is_ahead_is_told_with_lokis_words(loki, sink, capfd):
+    """Nobody knows here which of the two clocks is wrong: the lines are refused."""
+    text = b"entry for stream 'x' has timestamp too new: y"
+    loki.replies.append(Reply(400, text))
+    write(sink, "a")
+    assert sink.flush()
+    assert {"refused": 1} == sink.stats()["dropped"]
+    assert any("it refused 1 of 1: entry" in line for line in said(capfd))
+
+
 def test_refused_lines_are_counted_and_not_sent_again(loki, sink, capfd):
     """Loki has stored the others; its reason is told once."""
     text = b"2 errors like: entry for stream '{}' has timestamp too old: x"
@@ -251,6 +286,16 @@ def test_a_split_push_whose_second_half_fails_sends_only_that_again(loki, make):
     assert sink.flush()
     assert list(range(10)) == loki.messages
     assert (10, 0) == (sink.stats()["sent"], sink._sender.in_hand)
+
+
+def test_a_split_push_from_the_folder_is_counted_once(loki, make, tmp_path):
+    """Though its first half is pushed twice when the second one fails."""
+    loki.replies.extend([413, 204, 500])
+    sink = make(wal={"dir": str(tmp_path / "wal")})
+    write(sink, *range(10))
+    assert sink.flush()
+    assert 10 == sink.stats()["sent"]
+    assert {*range(10)} == {*loki.messages}
 
 
 def test_a_reason_without_end_does_not_flood_stderr(loki, sink, capfd):
