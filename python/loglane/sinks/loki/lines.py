@@ -44,7 +44,7 @@ class LineQueue:
         # after calls and at jumps, so what belongs together here has none in between; a handler
         # that raises, as that of Ctrl-C does, leaves numbers that have to be counted anew.
         self._lock = threading.RLock()
-        self._is_moving = False
+        self._is_moving = self._is_mixed = False
         self.some = Bell()
         self.enough = Bell()
         self._levels: tuple[deque[Record], ...] = tuple(deque() for _ in LEVELS)
@@ -113,9 +113,13 @@ class LineQueue:
             with self._moving():
                 for record in reversed(records[max(end - _MOVED_AT_ONCE, 0) : end]):
                     size = len(record[2]) + OVERHEAD
-                    self._levels[record[1]].appendleft(record)
+                    level = self._levels[record[1]]
+                    self._is_mixed |= bool(level) and level[0] < record
+                    level.appendleft(record)
                     self.items += 1
                     self.bytes += size
+                if self._is_mixed and end <= _MOVED_AT_ONCE:
+                    self._sort()
                 self._make_room()
                 if self.items:
                     self.some.set()
@@ -139,6 +143,16 @@ class LineQueue:
         sizes = [len(line) + OVERHEAD for level in self._levels for _, _, line in level]
         self.items, self.bytes = len(sizes), sum(sizes)
         self.wake()
+
+    def _sort(self) -> None:
+        """Set the order of time right: two have taken lines, and the later ones came back last."""
+        self._is_mixed = False
+        for level in self._levels:
+            found = []
+            while level:
+                found.append(level.popleft())
+            # To the left of what a signal handler appends meanwhile.
+            level.extendleft(sorted(found, reverse=True))
 
     def _take_some(self, room: int) -> tuple[list[Record], int]:
         """Remove all lines up to one moment; return them, in order, and the bytes of their text.

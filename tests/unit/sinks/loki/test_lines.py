@@ -135,6 +135,23 @@ def test_put_back_gives_the_same_again():
     assert taken == again[:600]
 
 
+@pytest.mark.parametrize("count", [4, 1200], ids=["few", "many"])
+def test_what_two_have_taken_comes_back_in_any_order(count):
+    """As the sink's thread and a signal's handler take it: nothing gets stuck."""
+    queue = make_queue(10_000)
+    for number in range(2 * count):
+        queue.put(b"%d" % number, number % 2)
+    earlier = queue.take(queue.bytes // 2 - OVERHEAD * count)
+    later = queue.take(1_000_000)
+    queue.put(b"last", DEBUG)
+    assert earlier
+    assert later
+    queue.put_back(earlier)
+    queue.put_back(later)
+    assert [*texts(earlier), *texts(later), b"last"] == texts(queue.take(1_000_000))
+    assert 0 == queue.items
+
+
 def test_put_back_keeps_to_the_bounds():
     """What came meanwhile may have taken the room: the same rule says what goes."""
     queue = filled(make_queue(3), (b"i1", INFO), (b"e1", ERROR))
