@@ -229,7 +229,7 @@ def flush(timeout_s: float | None = None) -> bool:
 
 
 def loki_sink_stats() -> dict[str, Any]:
-    """Return what became of the lines that are pushed to Loki, since the process began.
+    """Return what became of the lines that are pushed to Loki, since `configure` or a fork.
 
     Returns:
         Lines `queued` and their `queued_bytes` in memory, lines `in_hand` in pushes under way (of a

@@ -1,6 +1,6 @@
 """What became of the lines, for Prometheus: `register()`.
 
-Metrics, each since the process began or was forked:
+Metrics, each since `configure` was called last, or the process was forked:
 
     loglane_lost_lines_total{reason}                 lines that a sink could not write
     loglane_sampled_lines_total{level}               lines that sampling left out
