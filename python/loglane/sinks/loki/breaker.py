@@ -20,15 +20,22 @@ class Breaker:
 
     Attributes:
         failures: Tries in a row that did not succeed.
+        is_there: Whether Loki answers all the same, because it has too much to do.
     """
 
     def __init__(self) -> None:
         self.failures = 0
+        self.is_there = False
 
     @property
     def is_open(self) -> bool:
-        """Whether Loki is taken for gone."""
+        """Whether only small batches are tried."""
         return self.failures >= _OPENS_AFTER
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is no use to wait for Loki at the end of a process."""
+        return self.is_open and not self.is_there
 
     def succeed(self) -> bool:
         """Note a success; return whether there were failures before it."""

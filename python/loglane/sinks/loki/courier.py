@@ -17,6 +17,7 @@ from loglane.sinks.loki.transport import Answer, Transport, Unreachable
 # Pauses while somebody waits for the last lines.
 _LAST_PAUSE_S = 0.25
 _WAITING = "waiting"
+_TOO_MUCH = 429
 # Loki's default `creation_grace_period` (loki: pkg/validation/limits.go).
 GRACE_NS = 600_000_000_000
 _TOO_NEW = "has timestamp too new"
@@ -113,9 +114,11 @@ class Courier:
                 meanwhile()
             answer = self._transport.answer()
         except Unreachable as error:
+            self.breaker.is_there = False
             self._pause(str(error), None)
             return None
         if judge(answer) == "again":
+            self.breaker.is_there = answer.status == _TOO_MUCH
             self._pause(f"it answered {answer.status}: {answer.reason}", answer.retry_after_s)
             return None
         return answer

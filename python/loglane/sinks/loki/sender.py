@@ -21,6 +21,7 @@ _STEPS = 8
 _SECOND_NS = 1_000_000_000
 _EVER = float("inf")
 _AFTER_A_FAULT_S = 1.0
+_HELD_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Sender:
 
     Attributes:
         is_busy: Whether it may have lines in its hand.
+        is_held: Whether it leaves the source alone while somebody waits: the lock of the queue may
+            be held by code that waits itself, interrupted by the signal that ends the process.
         in_hand: How many it has.
     """
 
@@ -65,7 +68,7 @@ class Sender:
         self._max_age_ns = int(settings.max_age_s * _SECOND_NS)
         self._stopping = self._finishing = False
         self._following: _Load | None = None
-        self.is_busy = False
+        self.is_busy = self.is_held = False
         self.in_hand = 0
 
     def run(self) -> None:
@@ -75,9 +78,12 @@ class Sender:
                 self._source.wait(_IDLE_S)
                 if not (self._courier.is_hurried or self._finishing):
                     self._source.wait_for_batch(self._max_wait_s)
-                self.send()
+                if self._is_held_now():
+                    self._courier.rest(_HELD_S)
+                else:
+                    self.send()
             except Exception as error:  # noqa: BLE001 - nothing must end the thread
-                lost, self.in_hand = self.in_hand, 0
+                lost, self.in_hand, self._following = self.in_hand, 0, None
                 self._courier.lose("failed", lost, _described(error))
                 self._courier.rest(_AFTER_A_FAULT_S)
         self._courier.close()
@@ -90,6 +96,11 @@ class Sender:
     def stop(self) -> None:
         """End `run` after the push that it is at."""
         self._stopping = True
+        self.hurry()
+
+    def hold(self) -> None:
+        """Leave the source to somebody else from now on, while somebody waits."""
+        self.is_held = True
         self.hurry()
 
     def hurry(self, is_hurried: bool = True) -> None:
@@ -111,7 +122,7 @@ class Sender:
             load = self._load()
             while load is not None:
                 if self._stopping or self._gives_up(until):
-                    self._put_back([load])
+                    self._put_back(self._with_following(load))
                     return
                 load = self._push(load)
         finally:
@@ -119,9 +130,11 @@ class Sender:
 
     def _push(self, load: _Load) -> _Load | None:
         """Push a load; return the next one, if it is time for it."""
-        self._following = None
         rest = () if load.body is None else self._deliver(load.body)
         self._fit(bool(rest))
+        if rest and self._is_held_now():
+            self.in_hand -= len(load.portion.records) - len(rest)
+            return _Load(Portion(rest), self._encoder.body(rest))
         if not rest:
             self._source.acknowledge(load.portion)
             self.in_hand -= len(load.portion.records)
@@ -132,8 +145,7 @@ class Sender:
                 self._courier.uncount(len(load.body.records) - len(rest))
             self.in_hand -= len(load.portion.records) - len(rest)
             left = _Load(Portion(rest, load.portion.stored), None)
-            self._put_back([left] if self._following is None else [left, self._following])
-            self._following = None
+            self._put_back(self._with_following(left))
         following, self._following = self._following, None
         if following is None and self._goes_on():
             following = self._load()
@@ -146,7 +158,12 @@ class Sender:
         elif self._courier.breaker.failures > 1:
             self._size = min(self._max_bytes, max(_PROBE_BYTES, self._size // 2))
 
+    def _is_held_now(self) -> bool:
+        return self.is_held and self._courier.is_hurried and not self._stopping
+
     def _goes_on(self) -> bool:
+        if self._is_held_now():
+            return False
         is_small = self._size < self._max_bytes
         return is_small or self._courier.is_hurried or self._source.has_batch()
 
@@ -161,6 +178,10 @@ class Sender:
             self._fail(body.records, error)
             return ()
 
+    def _with_following(self, load: _Load) -> Sequence[_Load]:
+        following, self._following = self._following, None
+        return [load] if following is None else [load, following]
+
     def _put_back(self, loads: Sequence[_Load]) -> None:
         self._source.put_back([load.portion for load in loads])
         self.in_hand -= sum(len(load.portion.records) for load in loads)
@@ -168,11 +189,11 @@ class Sender:
     def _gives_up(self, until: float) -> bool:
         if until == _EVER:
             return False
-        return self._courier.breaker.is_open or time.monotonic() >= until
+        return self._courier.breaker.is_gone or time.monotonic() >= until
 
     def _prepare(self) -> None:
         try:
-            if self._source.has_batch():
+            if self._following is None and self._source.has_batch():
                 self._following = self._load()
         except Exception as error:  # noqa: BLE001 - no fault of the push that is under way
             self._courier.lose("failed", 0, _described(error))

@@ -107,9 +107,11 @@ class LokiSink:
     def hurry(self) -> None:
         """Send from the caller's thread from now on, because a signal ends the process.
 
-        The sink's thread may wait for a lock that the interrupted code holds.
+        Its thread may wait for a lock that the interrupted code holds; with a folder it sends all.
         """
         self._is_ending = True
+        if self._sender is not None and self._spool is None:
+            self._sender.hold()
 
     def close(self) -> None:
         """Deliver what there is, and end the threads.
@@ -159,7 +161,7 @@ class LokiSink:
         return Counter({**self._tally.lost, **full})
 
     def stats(self) -> dict[str, Any]:
-        """Return numbers since the start of the process; see `loglane.loki_sink_stats`."""
+        """Return numbers since the sink was made; see `loglane.loki_sink_stats`."""
         spool = self._spool
         return {
             "queued": self._queue.items,
@@ -179,7 +181,8 @@ class LokiSink:
         return Sender(self._settings, self._source, self._encoder, courier, self._delivered)
 
     def _is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        is_idle = self._sender is not None and self._sender.is_held and not self._sender.is_busy
+        return self._thread is not None and self._thread.is_alive() and not is_idle
 
     def _start(self) -> None:
         with self._starting:
@@ -249,7 +252,7 @@ class LokiSink:
             sender.hurry()
         try:
             while not self._is_done():
-                is_gone = not is_patient and breaker.is_open and breaker.failures > failures
+                is_gone = not is_patient and breaker.is_gone and breaker.failures > failures
                 if is_gone or time.monotonic() >= until or not self._is_running():
                     break
                 time.sleep(_LOOK_EVERY_S)
@@ -267,7 +270,7 @@ class LokiSink:
         if self._spool is not None:
             self._spool.spool()
             return
-        if self._courier.breaker.is_open:
+        if self._courier.breaker.is_gone:
             until = min(until, time.monotonic() + _LAST_TRY_S)
         courier = self._new_courier(until)
         sender = self._new_sender(courier)
@@ -291,7 +294,6 @@ class LokiSink:
 
     def _delivered(self) -> None:
         """Have losses reported, as soon as the report itself can arrive."""
-        if not self._tally.is_news(self.losses().total()):
-            return
-        with heard(self._muted):
-            self._on_losses()
+        if self._tally.is_news(self.losses().total()):
+            with heard(self._muted):
+                self._on_losses()

@@ -503,6 +503,35 @@ def test_a_flush_with_a_time_of_its_own_waits_for_a_dead_loki(loki, make):
     assert list(range(7)) == loki.messages
 
 
+def test_what_the_thread_has_in_hand_arrives_without_the_lock_of_the_queue(loki, make):
+    """A signal may have interrupted a log call that holds it, and its handler waits for the end."""
+    hold = threading.Event()
+    loki.replies.extend([Reply(500, hold=hold), 500])
+    sink = make(timeouts={"drain_s": 60})
+    write(sink, *range(5))
+    loki.wait_for(lambda loki: loki.pushes)
+    before = time.monotonic()
+    with sink._queue._lock:
+        write(sink, 5)
+        sink.hurry()
+        # Also before the handler has come to wait.
+        hold.set()
+        loki.wait_for(lambda loki: len(loki.messages) == 5)
+        assert sink.flush()
+    assert 30 > time.monotonic() - before
+    assert list(range(6)) == sorted(loki.messages)
+    write(sink, 6)
+    loki.wait_for(lambda loki: 6 in loki.messages)
+
+
+def test_a_loki_that_has_too_much_to_do_is_not_gone(loki, sink):
+    """The end of a process takes its whole time for it, and not five tries."""
+    loki.replies.extend([429] * 8)
+    write(sink, "a")
+    assert sink.flush()
+    assert ["a"] == loki.messages
+
+
 def test_a_silent_loki_ends_a_flush_at_its_deadline(loki, make, capfd):
     """One deadline for all that waits."""
     hold = threading.Event()
