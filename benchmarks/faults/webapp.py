@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from benchmarks.faults.counting import SERVICE
 from benchmarks.faults.plan import Plan
 from benchmarks.shipping.lines import level_of
 
+_AT_WORK_S = 0.02
 PLAN = Plan.from_json(os.environ["FAULTS_PLAN"])
 loglane.configure(
     mode="container", service=SERVICE, env="dev", level="debug",
@@ -35,6 +37,8 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     for number in range(asked["first"], asked["first"] + asked["count"]):
         write = getattr(_logger, level_of(number))
         write("a numbered line", writer=PLAN.name, seq=number)
+    # Longer than the lines take, so that others serve the requests that come meanwhile.
+    time.sleep(_AT_WORK_S)
     _served += 1
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]

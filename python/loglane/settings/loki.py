@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from loglane.fields import COLLECTOR_LABELS, LABEL_NAME, LABELS, MAX_LABELS, has_many_values
 from loglane.settings.section import Section, wrong_key
-from loglane.settings.values import Count, FilePath, Level, Seconds, Size, text_value
+from loglane.settings.values import MAX_TEXT, Count, FilePath, Level, Seconds, Size, text_value
 
 MIB = 1024 * 1024
 # What of the contract's labels comes with a line.
@@ -23,6 +23,8 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What Loki takes (loki: docs/sources/operations/multi-tenancy.md); of any other tenant it refuses
 # every push with 400, as if its lines were at fault.
 _TENANT = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9!._*'()-]{1,150}")
+# What servers take as a header, at least (nginx: `large_client_header_buffers`).
+_LONGEST_TOKEN = 8 * 1024
 # Loki's default `max_line_size` (loki: pkg/validation/limits.go).
 LOKI_MAX_LINE = 256 * 1024
 
@@ -49,8 +51,8 @@ def _url(value: Any) -> str:
     return text.rstrip("/")
 
 
-def _header(value: Any) -> str:
-    text = text_value(value)
+def _header(value: Any, longest: int = MAX_TEXT) -> str:
+    text = text_value(value, longest)
     if not text.isascii():
         raise ValueError("should be ASCII, as HTTP wants it")
     return text
@@ -61,6 +63,11 @@ def _header_name(value: Any) -> str:
     if _HEADER_NAME.fullmatch(name) is None:
         raise ValueError("is not a header's name; use letters, digits and '-'")
     return name
+
+
+def _token(value: Any) -> str:
+    # A JWT is longer than any other text of the settings.
+    return _header(value, _LONGEST_TOKEN)
 
 
 def _tenant(value: Any) -> str:
@@ -82,6 +89,7 @@ def _label(value: Any) -> str:
 Url = Annotated[str, BeforeValidator(_url)]
 Header = Annotated[str, BeforeValidator(_header)]
 HeaderName = Annotated[str, BeforeValidator(_header_name)]
+Token = Annotated[str, BeforeValidator(_token)]
 Tenant = Annotated[str, BeforeValidator(_tenant)]
 LabelName = Annotated[str, BeforeValidator(_label)]
 Value = Annotated[str, BeforeValidator(text_value)]
@@ -94,7 +102,7 @@ class LokiAuth(Section):
     username: Header | None = None
     password: Value | None = Field(default=None, repr=False)
     password_file: FilePath | None = None
-    token: Header | None = Field(default=None, repr=False)
+    token: Token | None = Field(default=None, repr=False)
     token_file: FilePath | None = None
 
     @model_validator(mode="after")

@@ -115,7 +115,7 @@ def static_value(value: Any) -> Scalar:
     raise ValueError("should be a text, a number or a boolean")
 
 
-def text_value(value: Any) -> str:
+def text_value(value: Any, longest: int = MAX_TEXT) -> str:
     """Return a text that is neither empty, nor long, nor holds what cannot be printed.
 
     Raises:
@@ -123,8 +123,8 @@ def text_value(value: Any) -> str:
     """
     if not isinstance(value, str):
         raise ValueError("should be a text")
-    if not 0 < len(value) <= MAX_TEXT:
-        raise ValueError(f"should have from 1 to {MAX_TEXT} characters")
+    if not 0 < len(value) <= longest:
+        raise ValueError(f"should have from 1 to {longest} characters")
     if not value.isprintable():
         raise ValueError("has a character that cannot be printed")
     return value

@@ -57,6 +57,7 @@ def _nested(dotted: str, value: object) -> dict[str, object]:
         ("sampling.rate", "0.5", 0.5),
         ("sampling.levels.error", 1, 1.0),
         ("flow_control.window_s", 1, 1.0),
+        ("loki.auth.token", "x" * 8192, "x" * 8192),
     ],
     ids=str,
 )
@@ -134,6 +135,7 @@ MASKS = "should be a list of names, such as [card_number, '!token']"
         ("loki.headers.X-A", "\u00e9", "'***' should be ASCII, as HTTP wants it"),
         ("loki.headers.X A", "b", "'X A' is not a header's name; use letters, digits and '-'"),
         ("loki.auth.token", "se\ncret", "'***' has a character that cannot be printed"),
+        ("loki.auth.token", "x" * 8193, "'***' should have from 1 to 8192 characters"),
         ("loki.auth.password", 12345, "'***' should be a text"),
         ("loki.auth.username", "me", "goes with a password or a password_file"),
         ("loki.tls.key_file", "k.pem", "goes with a cert_file"),

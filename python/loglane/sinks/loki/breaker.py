@@ -20,7 +20,7 @@ class Breaker:
 
     Attributes:
         failures: Tries in a row that did not succeed.
-        is_there: Whether Loki answers all the same, because it has too much to do.
+        is_there: Whether something answers all the same, and Loki may take lines soon.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,8 @@ from loglane.sinks.loki.transport import Answer, Transport, Unreachable
 # Pauses while somebody waits for the last lines.
 _LAST_PAUSE_S = 0.25
 _WAITING = "waiting"
-_TOO_MUCH = 429
+# Loki may answer otherwise in a moment, as while it starts; a wrong password stays wrong.
+_TOO_MUCH, _FAULT = 429, 500
 # Loki's default `creation_grace_period` (loki: pkg/validation/limits.go).
 GRACE_NS = 600_000_000_000
 _TOO_NEW = "has timestamp too new"
@@ -118,7 +119,7 @@ class Courier:
             self._pause(str(error), None)
             return None
         if judge(answer) == "again":
-            self.breaker.is_there = answer.status == _TOO_MUCH
+            self.breaker.is_there = answer.status == _TOO_MUCH or answer.status >= _FAULT
             self._pause(f"it answered {answer.status}: {answer.reason}", answer.retry_after_s)
             return None
         return answer

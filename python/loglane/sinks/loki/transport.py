@@ -174,12 +174,13 @@ class Transport:
 
 
 def _headers(settings: LokiPush) -> dict[str, str]:
-    headers = {"User-Agent": "loglane", **settings.headers}
-    if settings.tenant is not None:
-        headers["X-Scope-OrgID"] = settings.tenant
-    authorization = _authorization(settings.auth)
-    if authorization is not None:
-        headers["Authorization"] = authorization
+    own = {"X-Scope-OrgID": settings.tenant, "Authorization": _authorization(settings.auth)}
+    found = {"user-agent": ("User-Agent", "loglane")}
+    for name, value in (*settings.headers.items(), *own.items()):
+        if value is not None:
+            # Each once, however its name is written: of two, a proxy takes either.
+            found[name.lower()] = (name, value)
+    headers = dict(found.values())
     for name, value in headers.items():
         # What http.client says of it would show the secret.
         if not (value.isascii() and value.isprintable()):

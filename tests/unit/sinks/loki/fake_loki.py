@@ -167,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         data = self.rfile.read(int(self.headers["Content-Length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        # One that is sent twice shows, as RFC 9110, section 5.3, has it.
+        headers = {name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers}
         reply = self.server.fake.take(self.path, headers, data, self.client_address)
         if reply.hold is not None:
             reply.hold.wait(_WAIT_S)

@@ -503,6 +503,26 @@ def test_a_flush_with_a_time_of_its_own_waits_for_a_dead_loki(loki, make):
     assert list(range(7)) == loki.messages
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_the_end_waits_for_a_loki_that_may_take_lines_in_a_moment(loki, make, status):
+    """Its proxy answers, or it has too much to do: all of `drain_s` is theirs."""
+    loki.replies.extend([status] * 30)
+    sink = make(timeouts={"drain_s": 60})
+    write(sink, *range(7))
+    assert sink.flush()
+    assert list(range(7)) == loki.messages
+
+
+def test_the_end_does_not_wait_for_a_password_to_become_right(loki, make):
+    """After a handful of tries it is known."""
+    loki.always = Reply(401)
+    sink = make(timeouts={"drain_s": 600})
+    write(sink, *range(7))
+    before = time.monotonic()
+    assert not sink.flush()
+    assert 60 > time.monotonic() - before
+
+
 def test_what_the_thread_has_in_hand_arrives_without_the_lock_of_the_queue(loki, make):
     """A signal may have interrupted a log call that holds it, and its handler waits for the end."""
     hold = threading.Event()

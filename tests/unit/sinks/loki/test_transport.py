@@ -82,6 +82,14 @@ def test_an_ipv6_address_works(connect):
     assert ("::1", 443) == Transport(LokiPush(url="https://[::1]"))._place
 
 
+def test_a_header_is_sent_once_however_its_name_is_written(loki, connect):
+    """The tenant and the token of their own settings count."""
+    own = {"x-scope-orgid": "other", "AUTHORIZATION": "Basic eDp5", "user-agent": "me"}
+    push(connect(loki.url, tenant="team-a", auth={"token": "abc"}, headers=own))
+    wanted = {"x-scope-orgid": "team-a", "authorization": "Bearer abc", "user-agent": "me"}
+    assert wanted == {name: loki.pushes[0].headers[name] for name in wanted}
+
+
 def test_the_tenant_and_own_headers_are_sent(loki, connect):
     """A header of the settings goes before ours."""
     push(connect(loki.url, tenant="team-a", headers={"X-Zone": "eu", "User-Agent": "me"}))
