@@ -16,10 +16,13 @@ DAY_NS = 24 * HOUR_NS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _AGO = re.compile(r"(?:\d+(?:ms|[smhdw]))+\Z", re.ASCII)
-_PART = re.compile(r"(\d+)(ms|[smhdw])", re.ASCII)
+_PART = re.compile(r"(\d+)(ms|[smhdwy])", re.ASCII)
 _UNITS_NS = {
     "ms": 10**6, "s": SECOND_NS, "m": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS,
+    "y": 365 * DAY_NS,
 }  # fmt: skip
+# `fromisoformat` cuts nanoseconds off, and before 3.11 takes three or six digits only.
+_FRACTION = re.compile(r"(?<=:\d\d)[.,](\d{1,9})(?!\d)", re.ASCII)
 # A number below this would be a moment of 1970: seconds or milliseconds, taken for nanoseconds.
 _LEAST_NS = 10**16
 _MOST_NS = 2**63 - 1
@@ -62,8 +65,13 @@ def to_ns(moment: Moment, now_ns: int) -> int:
             f"not {type(moment).__name__}"
         )
     if not 0 <= found <= _MOST_NS:
-        raise ValueError(f"{moment!r} is not between 1970 and 2262")
+        raise _not_storable(moment)
     return found
+
+
+def duration_ns(text: str) -> int:
+    """Return how long `1h30m` is; units are those of Prometheus: ms, s, m, h, d, w and y."""
+    return sum(int(count) * _UNITS_NS[unit] for count, unit in _PART.findall(text))
 
 
 def to_datetime(ns: int) -> datetime:
@@ -72,20 +80,33 @@ def to_datetime(ns: int) -> datetime:
 
 
 def _of_datetime(moment: datetime) -> int:
-    # `astimezone` takes a naive datetime as local time; without a float, so nothing is rounded.
-    return (moment.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1) * 1000
+    try:
+        # It takes a naive datetime as local time; without a float, so nothing is rounded.
+        in_utc = moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        # The first and the last day of all, in a zone where UTC has the year 0 or 10000.
+        raise _not_storable(moment) from None
+    return (in_utc - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _not_storable(moment: object) -> ValueError:
+    return ValueError(f"{moment!r} is not between 1970 and 2262")
 
 
 def _of_text(text: str, now_ns: int) -> int:
     if text == "now":
         return now_ns
     if _AGO.match(text):
-        return now_ns - sum(int(count) * _UNITS_NS[unit] for count, unit in _PART.findall(text))
+        return now_ns - duration_ns(text)
+    fraction = _FRACTION.search(text)
+    fraction_ns = int(fraction[1].ljust(9, "0")) if fraction else 0
+    whole = _FRACTION.sub("", text, count=1)
     try:
         # Before 3.11 `fromisoformat` does not know the Z.
-        return _of_datetime(datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", text)))
+        moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", whole))
     except ValueError:
         raise ValueError(
             f"{text!r} is no time: write so long ago as '15m', '1h30m' or '7d', or a moment as "
             "'2026-11-22T03:04:05Z'"
         ) from None
+    return _of_datetime(moment) + fraction_ns

@@ -20,6 +20,8 @@ NOW = 1_795_320_000_123_456_789
         (datetime(2026, 11, 22, 5, 4, 5, tzinfo=EAST), 1_795_316_645 * 10**9),
         ("2026-11-22T03:04:05Z", 1_795_316_645 * 10**9),
         ("2026-11-22T03:04:05.5+00:00", 1_795_316_645_500_000_000),
+        ("2026-11-22T05:04:05.678901234+02:00", 1_795_316_645_678_901_234),
+        ("2026-11-22T03:04:05,0000001Z", 1_795_316_645_000_000_100),
         (NOW - 1, NOW - 1),
         (0, 0),
         ("now", NOW),
@@ -54,6 +56,9 @@ def test_naive_datetime_is_local_time(monkeypatch):
         ("yesterday", ValueError), ("1y", ValueError), ("", ValueError),
         (1_795_320_000, ValueError), (-1, ValueError), (2**63, ValueError), (1.5, TypeError),
         (True, TypeError), (None, TypeError), ("99999w", ValueError),
+        (datetime.min, ValueError), (datetime.max, ValueError),
+        (datetime.min.replace(tzinfo=EAST), ValueError), ("0001-01-01T00:00:00+02:00", ValueError),
+        ("9999-12-31T23:59:59-02:00", ValueError),
     ],
     ids=str,
 )  # fmt: skip
