@@ -15,6 +15,7 @@ from loglane.query.logql import Query, check_name, is_log_query
 from loglane.query.moments import Moment, Span
 from loglane.query.search import LOOK_BACK_FOR_ID_NS, Reader, Search
 from loglane.query.series import Series, read_series
+from loglane.query.stretches import list_names
 from loglane.query.tailing import Tail
 from loglane.query.tally import tally
 from loglane.query.walk import Walk
@@ -182,8 +183,8 @@ class Planner:
 
     def labels(self, span: Span) -> Plan[list[str]]:
         """Plan to list the names of labels."""
-        data = yield from ask("/labels", start=span.start_ns, end=span.end_ns)
-        return sorted(name for name in data or [] if not name.startswith("__"))
+        found = yield from list_names("/labels", span, self._bound())
+        return sorted(name for name in found if not name.startswith("__"))
 
     def label_values(self, name: str, span: Span) -> Plan[list[str]]:
         """Plan to list the values of a label.
@@ -192,14 +193,11 @@ class Planner:
             ValueError: It is no name of a label.
         """
         check_name(name)
+        return sorted((yield from list_names(f"/label/{name}/values", span, self._bound())))
+
+    def _bound(self) -> Query | None:
         base = self._reader.base
-        data = yield from ask(
-            f"/label/{name}/values",
-            start=span.start_ns,
-            end=span.end_ns,
-            query=base if base.matchers else None,
-        )
-        return sorted(data or [])
+        return base if base.matchers else None
 
     def _tally(
         self, search: Search, what: Literal["count", "measure"], *by: str

@@ -11,7 +11,8 @@ from loglane.query.exchange import Plan, ask
 from loglane.query.logql import Query
 from loglane.query.moments import Span
 from loglane.query.series import read_series
-from loglane.query.walk import MAX_SPAN_NS, Walk
+from loglane.query.stretches import MAX_SPAN_NS
+from loglane.query.walk import Walk
 
 _MILLISECOND_NS = 10**6
 

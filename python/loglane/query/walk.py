@@ -14,13 +14,11 @@ from loglane.errors import QueryError, TooManyResults
 from loglane.query.cursor import FEW, OrderedDigests, Position, Trail
 from loglane.query.entry import LogEntry, read_streams
 from loglane.query.exchange import Plan, ask
-from loglane.query.moments import DAY_NS
 from loglane.query.separation import separate
+from loglane.query.stretches import MAX_SPAN_NS, shorter_ns
 
 # Loki's default `max_entries_limit_per_query` (loki: pkg/validation/limits.go).
 PAGE_SIZE = 5000
-# Loki's default `max_query_length` is 30d1h (loki: pkg/validation/limits.go).
-MAX_SPAN_NS = 30 * DAY_NS
 # Entries of one nanosecond are put in order in memory.
 MAX_AT_ONCE = 100_000
 
@@ -65,6 +63,7 @@ class Walk:
         self._left = limit
         self._position = position
         self._page_size = page_size
+        self._span_ns = MAX_SPAN_NS
         self._trail = Trail(query, backward, start_ns if backward else 0)
         self.more = start_ns < end_ns and limit != 0
 
@@ -89,10 +88,17 @@ class Walk:
 
     def _read(self) -> Plan[list[LogEntry]]:
         """Read the next complete nanoseconds, and move on behind them."""
-        start_ns, end_ns = self._window()
         # One more than wanted shows whether the last nanosecond is complete, and what comes after.
         wanted = self._page_size if self._left is None else min(self._left + 1, self._page_size)
-        found = yield from self._fetch(self._query, start_ns, end_ns, wanted)
+        while True:
+            start_ns, end_ns = self._window()
+            try:
+                found = yield from self._fetch(self._query, start_ns, end_ns, wanted)
+                break
+            except QueryError as error:
+                self._span_ns = shorter_ns(error, end_ns - start_ns)
+        # It may have been more than this Loki gives, so that a full page is shorter.
+        wanted = min(wanted, self._page_size)
         if len(found) < wanted:
             self._move_to(start_ns if self._backward else end_ns)
             return found
@@ -107,8 +113,8 @@ class Walk:
 
     def _window(self) -> tuple[int, int]:
         if self._backward:
-            return max(self._start_ns, self._end_ns - MAX_SPAN_NS), self._end_ns
-        return self._start_ns, min(self._end_ns, self._start_ns + MAX_SPAN_NS)
+            return max(self._start_ns, self._end_ns - self._span_ns), self._end_ns
+        return self._start_ns, min(self._end_ns, self._start_ns + self._span_ns)
 
     def _move_to(self, moment_ns: int) -> None:
         if self._backward:

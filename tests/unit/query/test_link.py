@@ -213,3 +213,22 @@ def test_page_size_is_learnt_from_a_refusal():
     with scripted([Reply(400, said), Reply()]) as (url, asked), LogService(url) as service:
         list(service.iter_logs())
     assert ["5000", "1000"] == [question.params["limit"][0] for question in asked]
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("query_logs", []), ("label_values", ["service"])],
+    ids=["lines", "values"],
+)
+def test_length_of_a_query_is_learnt_from_a_refusal(method, arguments):
+    """A Loki that allows a week at once is asked week by week."""
+    said = "the query time range exceeds the limit (query length: 672h0m0s, limit: 1w)"
+    empty = '{"data": []}' if arguments else EMPTY
+    with (
+        scripted([Reply(400, said), Reply(body=empty)]) as (url, asked),
+        LogService(url) as service,
+    ):
+        getattr(service, method)(*arguments, start_time="4w")
+    spans = [(int(one.params["start"][0]), int(one.params["end"][0])) for one in asked]
+    assert [28, 7, 7, 7, 7] == [(end - start) // (86400 * 10**9) for start, end in spans]
+    assert [end for _, end in spans[2:]] == [start for start, _ in spans[1:-1]]

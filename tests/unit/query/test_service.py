@@ -207,6 +207,14 @@ def test_selector_holds_for_every_question(url):
         assert 10 == len(service.query_logs())
         assert 10 == service.get_log_count()
         assert ["worker"] == service.label_values("service")
+    with LogService(url, selector={"service": "nobody"}) as service:
+        assert [] == service.labels()
+
+
+def test_names_of_years_are_asked_for_in_parts(ask):
+    """Loki refuses to list those of more than 30 days at once."""
+    assert "service" in ask("labels", start_time="52w")
+    assert ["api", "worker"] == ask("label_values", "service", start_time="52w")
 
 
 def test_more_labels_and_metadata_than_the_contract(url):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loglane.devserver import running
+from loglane.devserver.api import params
 from loglane.errors import QueryError, TooManyResults
 from loglane.query import LogService, LokiClient, Stream
 from loglane.query import walk as walk_module
@@ -113,6 +114,20 @@ def test_offset_and_limit_cut_the_whole_list(url, entries, direction, page_size,
         entry.timestamp_ns for entry in part
     ]
     assert len(part) == len({entry.raw for entry in part})
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_pages_shorter_than_asked_for_are_gone_on_from(url, monkeypatch, direction):
+    """A Loki that gives less at once than is asked for still gives every entry."""
+    monkeypatch.setattr(params, "MAX_LIMIT", 4)
+    tenant, start_ns = put(url, [(at % 9, "info", 0) for at in range(30)])
+    around = {"start_time": start_ns, "end_time": start_ns + 9, "direction": direction}
+    with LogService(url, tenant=tenant) as service:
+        assert 30 == len({entry.raw for entry in service.iter_logs(**around)})
+        assert 30 == len({entry.raw for entry in service.query_logs(**around)})
+        page = service.page(**around, limit=20)
+        after = service.page(**around, limit=20, cursor=page.cursor)
+    assert (20, 10, None) == (len(page.entries), len(after.entries), after.cursor)
 
 
 def test_resumed_walk_finds_what_was_written_since(url):
