@@ -48,9 +48,13 @@ class BodyField:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{self.name}: JSON has no {value}")
 
-    def label(self, number: int) -> str:
-        """Return the name of the label that the field becomes."""
-        return f"_field_{number}"
+    def paths(self, number: int) -> dict[str, str]:
+        """Return where the field is looked for, by the names of the labels that it becomes."""
+        label, keys = f"_field_{number}", self.name.split(".")
+        found = {label: _path(self.name)}
+        if len(keys) > 1 and all(keys):
+            found[f"{label}_path"] = _path(*keys)
+        return found
 
     def prefilter(self) -> str:
         """Return a filter on the whole line that skips most others before they are parsed."""
@@ -70,17 +74,15 @@ class BodyField:
 
     def stages(self, number: int) -> list[str]:
         """Return the stages that parse the field and compare it."""
-        labels, paths = [self.label(number)], [_path(self.name)]
-        keys = self.name.split(".")
-        if len(keys) > 1 and all(keys):
-            labels.append(f"{self.label(number)}_path")
-            paths.append(_path(*keys))
-        expressions = [f"{label}={quote(path)}" for label, path in zip(labels, paths, strict=True)]
+        labels = self.paths(number)
+        expressions = [f"{label}={quote(path)}" for label, path in labels.items()]
         stages = [f"| json {', '.join(expressions)}"]
         if not self.values:
-            return stages
+            # A line that is no JSON is without the field; its error would end the whole count.
+            return [*stages, "| drop __error__, __error_details__"]
         if None in self.values or "" in self.values:
-            return [*stages, *(f'| {label}=""' for label in labels)]
+            # A line that is no JSON has the field neither empty nor null.
+            return [*stages, *(f'| {label}=""' for label in labels), '| __error__=""']
         conditions = [text for label in labels for text in self._conditions(label)]
         stages.append(f"| {' or '.join(conditions)}")
         if any(_is_number(value) for value in self.values):

@@ -115,14 +115,15 @@ class Query:
         """Return the metric query that adds up the bytes of the lines of the last `span_ms`."""
         return self._aggregated("bytes_over_time", span_ms, by)
 
-    def extracted(self, name: str) -> tuple[Query, str]:
+    def extracted(self, name: str) -> tuple[Query, list[str]]:
         """Make a field of the body a label, to group by it.
 
         Returns:
-            The query, and the name of the label.
+            The query, and the names of the labels; of `a.b` there are two, for the key `a.b` and
+            for `b` inside `a`.
         """
         field = BodyField(name, ())
-        return replace(self, bodies=(*self.bodies, field)), field.label(len(self.bodies))
+        return replace(self, bodies=(*self.bodies, field)), list(field.paths(len(self.bodies)))
 
     def __str__(self) -> str:
         selector = ", ".join(self.matchers or (_ANY_STREAM,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -163,12 +164,14 @@ class Planner:
 
     def count_by(self, name: str, search: Search) -> Plan[dict[str, int]]:
         """Plan to count the entries of a question by the values of a field."""
-        label, query = name, search.query
+        labels, query = [name], search.query
         places = self._reader.places
         if isinstance(query, Query) and name not in places.labels | places.metadata:
-            query, label = query.extracted(name)
-        groups = yield from self._tally(replace(search, query=query), "count", label)
-        found = {group[0]: count for group, count in groups.items()}
+            query, labels = query.extracted(name)
+        groups = yield from self._tally(replace(search, query=query), "count", *labels)
+        found: Counter[str] = Counter()
+        for group, count in groups.items():
+            found[next(filter(None, group), "")] += count
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
     def stats(self, search: Search) -> Plan[list[Volume]]:

@@ -76,8 +76,8 @@ def test_contract_field_goes_to_its_place(filters, expected):
         (5, '{json} | _field_0="5" or _field_0 == 5 | __error__!="LabelFilterErr"'),
         (2**60, f'{{json}} | _field_0="{2**60}" | __error__!="LabelFilterErr"'),
         (-0.5, '{json} | _field_0 == -0.5 | __error__!="LabelFilterErr"'),
-        (None, '|~ "(?:\\"x\\")\\\\s*:\\\\s*null" {json} | _field_0=""'),
-        ("", '|~ "(?:\\"x\\")\\\\s*:\\\\s*\\"\\"" {json} | _field_0=""'),
+        (None, '|~ "(?:\\"x\\")\\\\s*:\\\\s*null" {json} | _field_0="" | __error__=""'),
+        ("", '|~ "(?:\\"x\\")\\\\s*:\\\\s*\\"\\"" {json} | _field_0="" | __error__=""'),
     ],
     ids=str,
 )  # fmt: skip

@@ -141,6 +141,24 @@ def test_counts(ask, now_ns):
     assert Volume("worker", "info", 4, sum(sizes)) == volumes[0]
 
 
+def test_lines_that_are_no_json_are_counted_without_the_field(url):
+    """They end no count, and their field is neither null nor empty."""
+    name, at_ns = "mixed", time.time_ns() - SECOND
+    lines = [
+        '{"user":{"name":"ann"}}', '{"user.name":"ann"}', '{"user.name":null}', "plain",
+        'plain "user.name": null', '{"broken', "[1]", "",
+    ]  # fmt: skip
+    with LokiClient(url, tenant=name) as client, LogService(url, tenant=name) as service:
+        client.push([Stream({"service": name}, [(at_ns + n, x, {}) for n, x in enumerate(lines)])])
+        assert {"ann": 2, "": 6} == service.count_by("user.name")
+        asked = {"start_time": at_ns, "end_time": at_ns + 8}
+        assert {"ann": 2, "": 6} == service.count_by("user.name", **asked)
+        assert (1, 2) == (
+            len(service.query_by("user.name", None)), len(service.query_by("user.name", "ann"))
+        )  # fmt: skip
+        assert 1 == service.get_log_count(**{"user.name": None})
+
+
 @pytest.mark.parametrize(
     ("start", "end"),
     [(0, 3000), (1, 3000), (0, 2999), (1000, 1001), (999, 2_000_001), (1, 3_000_000), (5, 5)],
