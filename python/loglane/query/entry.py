@@ -18,6 +18,8 @@ KEYS = (
 # What other loggers call the message.
 _MESSAGES = ("message", "msg", "event")
 _LEVELS = ("level", "detected_level")
+# orjson reads 1024 levels and writes 254; an entry stands a few levels deep in an answer.
+_DEEPEST = 200
 _NOTHING: Mapping[str, str] = {}
 _NO_KINDS: Mapping[str, Mapping[str, str]] = {}
 
@@ -62,7 +64,10 @@ class LogEntry(Mapping[str, Any]):
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """Fields of the line's JSON; of another line what the query's own parsers found."""
+        """Fields of the line's JSON; of another line what the query's own parsers found.
+
+        A line of more than 200 levels is no JSON here.
+        """
         if self._fields is None:
             self._fields = _read_object(self.raw)
             if self._fields is None:
@@ -76,7 +81,7 @@ class LogEntry(Mapping[str, Any]):
         """The level: its label, or what the line or Loki says."""
         for found in (self.labels, self.metadata, self.fields):
             for name in _LEVELS:
-                if name in found:
+                if found.get(name) is not None:
                     return str(found[name])
         return None
 
@@ -85,7 +90,7 @@ class LogEntry(Mapping[str, Any]):
         """What happened; the whole line when it has no message."""
         fields = self.fields
         for name in _MESSAGES:
-            if name in fields:
+            if fields.get(name) is not None:
                 return str(fields[name])
         return self.raw
 
@@ -152,7 +157,20 @@ def _read_object(line: str) -> dict[str, Any] | None:
         found = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict) or _is_deep(found):
+        return None
+    return found
+
+
+def _is_deep(found: dict[str, Any]) -> bool:
+    """Tell whether JSON is nested so deeply that an answer with it in could not be written."""
+    layer: list[Any] = [found]
+    depth = 0
+    while layer and depth <= _DEEPEST:
+        inner = [one.values() if isinstance(one, dict) else one for one in layer]
+        layer = [one for many in inner for one in many if isinstance(one, (dict, list))]
+        depth += 1
+    return depth > _DEEPEST
 
 
 def read_streams(result: list[dict[str, Any]], *, backward: bool) -> list[LogEntry]:

@@ -49,24 +49,30 @@ def to_ns(moment: Moment, now_ns: int) -> int:
         ValueError: A text that is none of these, or a number that is not of nanoseconds.
         TypeError: Something else; a float cannot hold nanoseconds.
     """
+    try:
+        found = _find_ns(moment, now_ns)
+    except OverflowError:
+        found = -1
+    if not 0 <= found <= _MOST_NS:
+        raise ValueError(f"{str(moment)!r} is not between 1970 and 2262")
+    return found
+
+
+def _find_ns(moment: Moment, now_ns: int) -> int:
     if isinstance(moment, datetime):
-        found = _of_datetime(moment)
-    elif isinstance(moment, timedelta):
-        found = now_ns - moment // timedelta(microseconds=1) * 1000
-    elif isinstance(moment, str):
-        found = _of_text(moment.strip(), now_ns)
-    elif isinstance(moment, int) and not isinstance(moment, bool):
-        if 0 < moment < _LEAST_NS:
-            raise ValueError(f"{moment} is no moment in nanoseconds; give a datetime, or time_ns()")
-        found = moment
-    else:
+        return _of_datetime(moment)
+    if isinstance(moment, timedelta):
+        return now_ns - moment // timedelta(microseconds=1) * 1000
+    if isinstance(moment, str):
+        return _of_text(moment.strip(), now_ns)
+    if isinstance(moment, bool) or not isinstance(moment, int):
         raise TypeError(
             "a moment is a datetime, a timedelta, an int of nanoseconds or a text like '1h', "
             f"not {type(moment).__name__}"
         )
-    if not 0 <= found <= _MOST_NS:
-        raise _not_storable(moment)
-    return found
+    if 0 < moment < _LEAST_NS:
+        raise ValueError(f"{moment} is no moment in nanoseconds; give a datetime, or time_ns()")
+    return moment
 
 
 def duration_ns(text: str) -> int:
@@ -83,14 +89,10 @@ def _of_datetime(moment: datetime) -> int:
     try:
         # It takes a naive datetime as local time; without a float, so nothing is rounded.
         in_utc = moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        # The first and the last day of all, in a zone where UTC has the year 0 or 10000.
-        raise _not_storable(moment) from None
+    except ValueError as error:
+        # The first day of all, where UTC still has the year 0; the last one overflows.
+        raise OverflowError(error) from None
     return (in_utc - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
-def _not_storable(moment: object) -> ValueError:
-    return ValueError(f"{moment!r} is not between 1970 and 2262")
 
 
 def _of_text(text: str, now_ns: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import orjson
 import pytest
 
 from loglane.query import LogEntry
@@ -47,13 +48,14 @@ def test_entries_sort_by_time():
     ("line", "labels", "metadata", "level", "message"),
     [
         ('{"msg": "a", "level": "warning"}', {}, {}, "warning", "a"),
+        ('{"message": null, "event": "a", "level": null}', {}, {}, None, "a"),
         ('{"event": "a"}', {}, {"detected_level": "error"}, "error", "a"),
         ("plain", {}, {}, None, "plain"),
         ("{broken", {}, {}, None, "{broken"),
         ("[1]", {}, {}, None, "[1]"),
         ('{"message": 5}', {"level": "info"}, {}, "info", "5"),
     ],
-    ids=["msg", "event", "plain", "broken", "array", "number"],
+    ids=["msg", "null", "event", "plain", "broken", "array", "number"],
 )
 def test_level_and_message_are_found(line, labels, metadata, level, message):
     """Lines of other loggers, and lines that are no JSON."""
@@ -80,3 +82,12 @@ def test_entry_of_a_tail_has_no_cursor():
     """A tail has no order to go on in."""
     with pytest.raises(ValueError, match="iter_logs"):
         _ = LogEntry(1, "x").cursor
+
+
+@pytest.mark.parametrize(("levels", "fields"), [(199, True), (200, False), (900, False)])
+def test_entry_can_always_be_written(levels, fields):
+    """A line may be nested more deeply than JSON is written; then it is text."""
+    line = f'{{"message":"m","a":{"[" * levels}{"]" * levels}}}'
+    entry = LogEntry(1, line)
+    assert line.encode() in orjson.dumps({**entry, "raw": "", "message": ""}) or not fields
+    assert ("m" if fields else line, fields) == (entry.message, bool(entry.fields))
