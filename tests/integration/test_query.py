@@ -146,6 +146,18 @@ def test_query_error_has_lokis_words(pair):
     assert ('{service="api"} |', 400) == (caught.value.query, caught.value.status)
 
 
+@pytest.mark.parametrize(
+    "logql",
+    ['{service="api"} |~ "("', '{service="no"} | line_format "{{"', '{service="no"} | json a="b["'],
+)
+def test_query_that_loki_cannot_run_is_refused(pair, logql):
+    """Loki looks at expressions when it reads, and answers with nothing instead of an error."""
+    with pytest.raises(QueryError, match="parse error"):
+        pair[1].raw(logql)
+    with pytest.raises(QueryError, match="parse error"):
+        list(pair[1].iter_raw(logql, start_time="60d", end_time="1d"))
+
+
 def write_numbered(client: LokiClient, count: int) -> threading.Thread:
     """Write numbered lines in the background, a little apart."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from loglane.query.exchange import API, HEADERS, Request
+from loglane.query.exchange import API, Request
 
 # Given as text, as a file that holds it, or as what returns it; the last two are asked each time,
 # so that a changed secret needs no restart.
@@ -79,7 +79,7 @@ class Connection:
 
     def ask_headers(self) -> dict[str, str]:
         """Return the headers of one question, with the secrets as they are now."""
-        found = {**HEADERS, **self.headers}
+        found = dict(self.headers)
         if self.tenant is not None:
             found["X-Scope-OrgID"] = self.tenant
         if self.token is not None:

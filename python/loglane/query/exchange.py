@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
@@ -26,10 +26,17 @@ _TOO_MANY = re.compile(r"maximum (?:number )?of (?:unique )?series|would read to
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET of Loki's API: the path below `/loki/api/v1`, and its parameters."""
+    """A GET of Loki's API.
+
+    Attributes:
+        path: Below `/loki/api/v1`.
+        params: Of the query string.
+        headers: Of this question, beside those of the connection.
+    """
 
     path: str
     params: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=lambda: HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,12 @@ class Answer:
 Plan: TypeAlias = Generator[Request, Answer, T]
 
 
-def ask(path: str, **params: object) -> Plan[Any]:
+def ask(path: str, *, apart: bool = True, **params: object) -> Plan[Any]:
     """Ask one question and return the `data` of its answer.
 
     Args:
         path: Below `/loki/api/v1`.
+        apart: Whether structured metadata is wanted apart from the labels.
         params: Of the query string; those that are None are left out.
 
     Raises:
@@ -56,7 +64,7 @@ def ask(path: str, **params: object) -> Plan[Any]:
         ServiceUnavailable: What answered is no Loki.
     """
     sent = {name: str(value) for name, value in params.items() if value is not None}
-    answer = yield Request(path, sent)
+    answer = yield Request(path, sent, HEADERS if apart else {})
     if answer.status != 200:
         raise refusal(answer.status, answer.body, sent.get("query", path))
     try:

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from loglane.errors import ServiceUnavailable
 from loglane.query.connection import Connection
 from loglane.query.entry import LogEntry
-from loglane.query.exchange import refusal
+from loglane.query.exchange import HEADERS, refusal
 from loglane.query.link import AsyncLink, Link
 from loglane.query.retry import RETRIED, Retry
 from loglane.query.tailing import SETTLED_S, Tail
@@ -142,7 +142,7 @@ async def _missed_async(link: AsyncLink, tail: Tail) -> AsyncIterator[LogEntry]:
 
 def _options(connection: Connection) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "additional_headers": connection.ask_headers(),
+        "additional_headers": {**HEADERS, **connection.ask_headers()},
         "logger": _SILENT,
         "max_size": _MAX_MESSAGE_BYTES,
         "open_timeout": connection.timeout_s,

@@ -165,7 +165,7 @@ def _options(connection: Connection) -> dict[str, Any]:
 def _call(connection: Connection, request: Request) -> dict[str, Any]:
     call: dict[str, Any] = {
         "url": connection.address(request.path),
-        "headers": connection.ask_headers(),
+        "headers": {**request.headers, **connection.ask_headers()},
     }
     if needs_post(request):
         return {**call, "method": "POST", "data": dict(request.params)}

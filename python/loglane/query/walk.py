@@ -8,6 +8,7 @@ back and read again as the first of the next. A nanosecond that fills a page alo
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 
 from loglane.errors import QueryError, TooManyResults
@@ -22,6 +23,8 @@ PAGE_SIZE = 5000
 # Entries of one nanosecond are put in order in memory.
 MAX_AT_ONCE = 100_000
 
+# Stages whose texts Loki does not look at when it parses the query.
+_READ_LATE = re.compile(r"[|!][~>]|\bip\b|_format\b|\bjson\b|\blogfmt\b")
 _LIMIT_REFUSED = re.compile(r"max_entries_limit_per_query \(\d+ > (\d+)\)")
 
 
@@ -64,6 +67,7 @@ class Walk:
         self._position = position
         self._page_size = page_size
         self._span_ns = MAX_SPAN_NS
+        self._checked = False
         self._trail = Trail(query, backward, start_ns if backward else 0)
         self.more = start_ns < end_ns and limit != 0
 
@@ -97,6 +101,9 @@ class Walk:
                 break
             except QueryError as error:
                 self._span_ns = shorter_ns(error, end_ns - start_ns)
+        if not found and not self._checked:
+            yield from self._check()
+        self._checked = True
         # It may have been more than this Loki gives, so that a full page is shorter.
         wanted = min(wanted, self._page_size)
         if len(found) < wanted:
@@ -110,6 +117,21 @@ class Walk:
         found = yield from self._read_nanosecond(last_ns, sample)
         self._move_to(last_ns if self._backward else last_ns + 1)
         return found
+
+    def _check(self) -> Plan[None]:
+        """Let Loki say what is wrong with a query that found nothing.
+
+        Loki 3.7 looks at expressions and templates only when it reads, and keeps what is wrong
+        with them to itself when structured metadata is wanted apart: `Err()` of
+        pkg/iter/categorized_labels_iterator.go leaves out the error of what it wraps.
+        """
+        if not _READ_LATE.search(self._query):
+            return
+        # The ingesters always read of the present moment, and there is hardly anything in it.
+        now_ns = time.time_ns()
+        yield from ask(
+            "/query_range", apart=False, query=self._query, start=now_ns - 1, end=now_ns, limit=1
+        )
 
     def _window(self) -> tuple[int, int]:
         if self._backward:
