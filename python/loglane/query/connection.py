@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from loglane.errors import ServiceUnavailable
 from loglane.query.exchange import API, Request
 
 # Given as text, as a file that holds it, or as what returns it; the last two are asked each time,
@@ -47,9 +48,11 @@ class Connection:
     timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{self.shown!r} is no address of a Loki; write http://host:3100")
+        if not _is_address(self.url):
+            shown = self.url.rpartition("@")[2]
+            raise ValueError(f"{shown!r} is no address of a Loki; write http://host:3100")
+        for name, value in self._fixed_headers.items():
+            check_header(name, value)
         if self.token is not None and self._basic is not None:
             raise ValueError("give auth or token, not both: there is one Authorization header")
 
@@ -78,12 +81,19 @@ class Connection:
         return f"{self.shown}{API}{path}"
 
     def ask_headers(self) -> dict[str, str]:
-        """Return the headers of one question, with the secrets as they are now."""
-        found = dict(self.headers)
-        if self.tenant is not None:
-            found["X-Scope-OrgID"] = self.tenant
+        """Return the headers of one question, with the secrets as they are now.
+
+        Raises:
+            ServiceUnavailable: A secret cannot be read or sent.
+        """
+        found = dict(self._fixed_headers)
         if self.token is not None:
-            found["Authorization"] = f"Bearer {_read(self.token)}"
+            token = f"Bearer {_read(self.token)}"
+            try:
+                check_header("Authorization", token)
+            except ValueError as error:
+                raise ServiceUnavailable(f"Loki at {self.shown} is not asked: {error}") from None
+            found["Authorization"] = token
         elif (basic := self._basic) is not None:
             pair = f"{basic[0]}:{_read(basic[1])}".encode()
             found["Authorization"] = f"Basic {b64encode(pair).decode()}"
@@ -94,13 +104,29 @@ class Connection:
         """What to trust and to show; None leaves it to the client."""
         if self.verify and self.ca_file is None and self.client_cert is None:
             return None
-        context = ssl.create_default_context(cafile=self.ca_file)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise ValueError(f"ca_file {self.ca_file}: {_reason(error)}") from error
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.client_cert is not None:
-            context.load_cert_chain(*self.client_cert)
+            try:
+                context.load_cert_chain(*self.client_cert)
+            except OSError as error:
+                shown = " and ".join(map(str, self.client_cert))
+                raise ValueError(f"client_cert {shown}: {_reason(error)}") from error
         return context
+
+    @cached_property
+    def _fixed_headers(self) -> dict[str, str]:
+        found = dict(self.headers)
+        if self.tenant is not None:
+            found["X-Scope-OrgID"] = self.tenant
+        if isinstance(self.token, str):
+            found["Authorization"] = f"Bearer {self.token}"
+        return found
 
     @property
     def _basic(self) -> tuple[str, Secret] | None:
@@ -119,7 +145,39 @@ def needs_post(request: Request) -> bool:
     return sum(map(len, request.params.values())) > _LONGEST_ADDRESS
 
 
+def check_header(name: str, value: str) -> None:
+    """Refuse what a header cannot have, without showing it.
+
+    Raises:
+        ValueError: It is not of printable ASCII: a line break would begin another header.
+    """
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError(f"the header {name} has a character that HTTP cannot carry")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _read(secret: Secret) -> str:
     if isinstance(secret, str):
         return secret
-    return secret.read_text().strip() if isinstance(secret, Path) else secret()
+    if not isinstance(secret, Path):
+        return secret()
+    try:
+        return secret.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServiceUnavailable(
+            f"the secret in {secret} cannot be read: {_reason(error)}"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    return getattr(error, "strerror", None) or str(error)

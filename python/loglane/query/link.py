@@ -19,6 +19,8 @@ from loglane.query.tailing import Tail
 
 T = TypeVar("T")
 
+# The asynchronous client lets a TLS alert that comes after the handshake through as it is.
+_FAILURES = (httpx2.RequestError, OSError)
 _NO_WEBSOCKETS = "a tail needs the package websockets: pip install 'loglane[query]'"
 
 
@@ -101,7 +103,7 @@ class Link:
             try:
                 with quiet():
                     response = self._http.request(**_call(self.connection, request))
-            except httpx2.RequestError as error:
+            except _FAILURES as error:
                 time.sleep(attempt.wait_s(error))
                 continue
             if answer := attempt.answer(response):
@@ -145,7 +147,7 @@ class AsyncLink:
             try:
                 with quiet():
                     response = await self._http.request(**_call(self.connection, request))
-            except httpx2.RequestError as error:
+            except _FAILURES as error:
                 await asyncio.sleep(attempt.wait_s(error))
                 continue
             if answer := attempt.answer(response):

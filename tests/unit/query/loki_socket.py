@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,14 +24,16 @@ class FakeLoki:
         connections: What each tail asked for.
     """
 
-    def __init__(self, status: int = 101, said: str = "") -> None:
+    def __init__(
+        self, status: int = 101, said: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.entries: list[tuple[int, str]] = []
         self.stored = 0
         self.stored_then: int | None = None
         self.connections: list[dict[str, list[str]]] = []
-        self._status, self._said = status, said
+        self._status, self._said, self._tls = status, said, tls
         self._scripts: list[tuple[list[int], int, bool, bool]] = []
-        self._server = serve(self._tail, "127.0.0.1", 0, process_request=self._request)
+        self._server = serve(self._tail, "127.0.0.1", 0, process_request=self._request, ssl=tls)
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     def sends(
@@ -41,7 +44,8 @@ class FakeLoki:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.socket.getsockname()[1]}"
 
     def __enter__(self) -> FakeLoki:
         self._thread.start()

@@ -162,13 +162,45 @@ def test_path_of_the_address_stays_in_front():
 
 @pytest.mark.parametrize(
     "options",
-    [{"url": "localhost:3100"}, {"url": "ftp://x"}, {"auth": ("a", "b"), "token": "t"}],
-    ids=["no scheme", "other scheme", "auth and token"],
-)
+    [
+        {"url": "localhost:3100"}, {"url": "ftp://x"}, {"auth": ("a", "b"), "token": "t"},
+        {"url": "http://x:y"}, {"url": "http://x:99999"}, {"url": "http://[::1"},
+        {"url": "http://me:s3cret@x:y"}, {"token": "s3cret\nX: y"}, {"tenant": "ten\u00e9"},
+        {"headers": {"X-A": "a\r\nb"}},
+    ],
+    ids=[
+        "no scheme", "other scheme", "auth and token", "port of letters", "port too high", "half",
+        "password", "two headers", "tenant", "header",
+    ],
+)  # fmt: skip
 def test_wrong_connection_is_refused_at_once(options):
     """What cannot work is an error when the service is made."""
-    with pytest.raises(ValueError, match=r"address of a Loki|not both"):
+    with pytest.raises(ValueError, match=r"address of a Loki|not both|HTTP cannot carry") as caught:
         LogService(**{"url": "http://127.0.0.1:1", **options})
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "the secret in {} cannot be read: No such file or directory"),
+        (b"\xff", "the secret in {} cannot be read: it is no text"),
+        (b"s3cret\nX: y", "the header Authorization has a character that HTTP cannot carry"),
+    ],
+    ids=["missing", "binary", "two lines"],
+)
+def test_secret_that_cannot_be_sent_is_service_unavailable(tmp_path, content, said):
+    """It may be mended while the app runs; the message has no secret."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    with scripted([Reply()]) as (url, asked), LogService(url, token=file) as service:
+        with pytest.raises(ServiceUnavailable) as caught:
+            service.query_logs()
+        assert (True, []) == (said.format(file) in str(caught.value), asked)
+        assert "s3cret" not in str(caught.value)
+        file.write_text("good")
+        assert [] == service.query_logs()
 
 
 @pytest.mark.parametrize("logql", ['{a="b"} |~ "("', '{a="b"} | line_format "{{"'])
