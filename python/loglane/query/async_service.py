@@ -16,6 +16,7 @@ from loglane.query.retry import Retry
 from loglane.query.search import Direction, Search
 from loglane.query.series import Series
 from loglane.query.service import LogService
+from loglane.query.tailing import OnOutage, Patience
 from loglane.query.walk import PAGE_SIZE
 
 
@@ -151,13 +152,15 @@ class AsyncLogService:
         """
         return self._iterate(self._plan.iter_search(options, cursor))
 
-    def tail(self, *, patience_s: float = 300.0, **options: Any) -> AsyncIterator[LogEntry]:
+    def tail(
+        self, *, patience_s: float = 300.0, on_outage: OnOutage | None = None, **options: Any
+    ) -> AsyncIterator[LogEntry]:
         """Give entries as Loki gets them, until the caller stops; needs `websockets`.
 
         Arguments, result and errors are those of the method of `LogService`.
         """
-        search = self._plan.tail_search(options)
-        return self._link.follow(self._plan.tail(search), patience_s)
+        tail = self._plan.tail(self._plan.tail_search(options))
+        return self._link.follow(tail, Patience(patience_s, on_outage))
 
     async def raw(
         self,
@@ -200,11 +203,16 @@ class AsyncLogService:
         )
 
     def tail_raw(
-        self, logql: str, *, start_time: Moment | None = None, patience_s: float = 300.0
+        self,
+        logql: str,
+        *,
+        start_time: Moment | None = None,
+        patience_s: float = 300.0,
+        on_outage: OnOutage | None = None,
     ) -> AsyncIterator[LogEntry]:
         """Give entries that LogQL selects as Loki gets them; as `tail`."""
-        search = self._plan.raw_search(logql, start_time or "now", None)
-        return self._link.follow(self._plan.tail(search), patience_s)
+        tail = self._plan.tail(self._plan.raw_search(logql, start_time or "now", None))
+        return self._link.follow(tail, Patience(patience_s, on_outage))
 
     async def labels(
         self, *, start_time: Moment | None = None, end_time: Moment | None = None

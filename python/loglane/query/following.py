@@ -21,7 +21,7 @@ from loglane.query.entry import LogEntry
 from loglane.query.exchange import HEADERS, refusal
 from loglane.query.link import AsyncLink, Link
 from loglane.query.retry import RETRIED, Retry
-from loglane.query.tailing import SETTLED_S, Tail
+from loglane.query.tailing import SETTLED_S, Patience, Tail
 
 # A message has up to 100 lines of up to 256 KB (loki: pkg/querier/tail/tail.go).
 _MAX_MESSAGE_BYTES = 64 << 20
@@ -30,17 +30,29 @@ _SILENT = logging.Logger("loglane.query.websocket", logging.CRITICAL + 1)
 _FAILURES = (OSError, WebSocketException, ServiceUnavailable, EOFError)
 
 
-class Outage:
-    """The time for which a tail could not be connected."""
+# A connection that was cut is opened again at once; Loki is away when that fails too.
+_AWAY_AFTER = 2
 
-    def __init__(self, connection: Connection, patience_s: float) -> None:
-        self._retry = Retry(tries=1_000_000, total_s=patience_s, longest_s=10.0)
+
+class Outage:
+    """The time for which a tail could not be connected.
+
+    Args:
+        connection: Where Loki is.
+        rules: How long it may be away, and who is told.
+    """
+
+    def __init__(self, connection: Connection, rules: Patience) -> None:
+        self._retry = Retry(tries=1_000_000, total_s=rules.longest_s, longest_s=10.0)
+        self._tell = rules.on_outage or _tell_nobody
         self._connection = connection
         self._since_s: float | None = None
         self._tried = 0
 
     def end(self) -> None:
         """Note that the tail is connected and has what it missed."""
+        if self._tried >= _AWAY_AFTER:
+            self._tell(None)
         self._since_s, self._tried = None, 0
 
     def wait_s(self, error: Exception, query: str) -> float:
@@ -59,20 +71,25 @@ class Outage:
             ) from None
         wait_s = self._retry.wait_s(min(self._tried, 10), now_s - self._since_s)
         if wait_s is None:
-            raise ServiceUnavailable(
-                f"Loki at {self._connection.shown} cannot be tailed: {_reason(error)}"
-            ) from error
+            raise ServiceUnavailable(self._problem(error)) from error
+        if self._tried == _AWAY_AFTER:
+            self._tell(self._problem(error))
         return wait_s
 
+    def _problem(self, error: Exception) -> str:
+        if isinstance(error, ServiceUnavailable):
+            return str(error)
+        return f"Loki at {self._connection.shown} cannot be tailed: {_reason(error)}"
 
-def follow(link: Link, tail: Tail, patience_s: float) -> Iterator[LogEntry]:
+
+def follow(link: Link, tail: Tail, rules: Patience) -> Iterator[LogEntry]:
     """Give entries as they come, for ever.
 
     Raises:
         QueryError: Loki refused the query.
-        ServiceUnavailable: Loki could not be reached for `patience_s`.
+        ServiceUnavailable: Loki could not be reached for as long as `rules` say.
     """
-    outage = Outage(link.connection, patience_s)
+    outage = Outage(link.connection, rules)
     while True:
         try:
             with connect(tail.address(link.connection), **_options(link.connection)) as socket:
@@ -97,9 +114,9 @@ def follow(link: Link, tail: Tail, patience_s: float) -> Iterator[LogEntry]:
             time.sleep(outage.wait_s(error, tail.query))
 
 
-async def follow_async(link: AsyncLink, tail: Tail, patience_s: float) -> AsyncIterator[LogEntry]:
+async def follow_async(link: AsyncLink, tail: Tail, rules: Patience) -> AsyncIterator[LogEntry]:
     """Give entries as they come, for ever; as `follow`."""
-    outage = Outage(link.connection, patience_s)
+    outage = Outage(link.connection, rules)
     while True:
         try:
             address = tail.address(link.connection)
@@ -162,3 +179,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.reason:
         return error.rcvd.reason
     return str(error) or type(error).__name__
+
+
+def _tell_nobody(_reason: str | None) -> None:
+    """Say nothing."""

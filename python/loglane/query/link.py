@@ -15,7 +15,7 @@ from loglane.query.entry import LogEntry
 from loglane.query.exchange import Answer, Plan, Request
 from loglane.query.quiet import quiet
 from loglane.query.retry import RETRIED, Retry
-from loglane.query.tailing import Tail
+from loglane.query.tailing import Patience, Tail
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Link:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
-    def follow(self, tail: Tail, patience_s: float) -> Iterator[LogEntry]:
+    def follow(self, tail: Tail, rules: Patience) -> Iterator[LogEntry]:
         """Carry out a tail.
 
         Raises:
@@ -90,7 +90,7 @@ class Link:
             from loglane.query.following import follow
         except ImportError as error:
             raise EnvironmentMissing(_NO_WEBSOCKETS) from error
-        return follow(self, tail, patience_s)
+        return follow(self, tail, rules)
 
     def close(self) -> None:
         """Close the connections."""
@@ -128,13 +128,13 @@ class AsyncLink:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
-    def follow(self, tail: Tail, patience_s: float) -> AsyncIterator[LogEntry]:
+    def follow(self, tail: Tail, rules: Patience) -> AsyncIterator[LogEntry]:
         """Carry out a tail, as `Link.follow`."""
         try:
             from loglane.query.following import follow_async
         except ImportError as error:
             raise EnvironmentMissing(_NO_WEBSOCKETS) from error
-        return follow_async(self, tail, patience_s)
+        return follow_async(self, tail, rules)
 
     async def aclose(self) -> None:
         """Close the connections."""

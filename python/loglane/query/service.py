@@ -15,6 +15,7 @@ from loglane.query.planner import Page, Planner, Volume
 from loglane.query.retry import Retry
 from loglane.query.search import Direction, Search
 from loglane.query.series import Series
+from loglane.query.tailing import OnOutage, Patience
 from loglane.query.walk import PAGE_SIZE
 
 
@@ -140,8 +141,7 @@ class LogService:
         Returns:
             Entries, newest first unless `direction` says otherwise.
         """
-        search = self._plan.search_by(field, value, options)
-        return self._link.run(self._plan.entries(search))
+        return self._link.run(self._plan.entries(self._plan.search_by(field, value, options)))
 
     def query_by_trace_id(self, trace_id: Text, **options: Any) -> list[LogEntry]:
         """Find the entries of one trace, all services; as `query_by`."""
@@ -209,7 +209,9 @@ class LogService:
         """
         return self._iterate(self._plan.iter_search(options, cursor))
 
-    def tail(self, *, patience_s: float = 300.0, **options: Any) -> Iterator[LogEntry]:
+    def tail(
+        self, *, patience_s: float = 300.0, on_outage: OnOutage | None = None, **options: Any
+    ) -> Iterator[LogEntry]:
         """Give entries as Loki gets them, until the caller stops; needs `websockets`.
 
         A connection that breaks is opened again, and what Loki stored meanwhile is read first:
@@ -217,10 +219,11 @@ class LogService:
 
         Args:
             patience_s: How long Loki may be away before `ServiceUnavailable` is raised.
+            on_outage: Called with the reason when Loki is away, and with None when it is back.
             options: The filters of `query_logs`, and `start_time`: where to begin, by default now.
         """
-        search = self._plan.tail_search(options)
-        return self._link.follow(self._plan.tail(search), patience_s)
+        tail = self._plan.tail(self._plan.tail_search(options))
+        return self._link.follow(tail, Patience(patience_s, on_outage))
 
     def raw(
         self,
@@ -269,11 +272,16 @@ class LogService:
         )
 
     def tail_raw(
-        self, logql: str, *, start_time: Moment | None = None, patience_s: float = 300.0
+        self,
+        logql: str,
+        *,
+        start_time: Moment | None = None,
+        patience_s: float = 300.0,
+        on_outage: OnOutage | None = None,
     ) -> Iterator[LogEntry]:
         """Give entries that LogQL selects as Loki gets them; as `tail`."""
-        search = self._plan.raw_search(logql, start_time or "now", None)
-        return self._link.follow(self._plan.tail(search), patience_s)
+        tail = self._plan.tail(self._plan.raw_search(logql, start_time or "now", None))
+        return self._link.follow(tail, Patience(patience_s, on_outage))
 
     def labels(
         self, *, start_time: Moment | None = None, end_time: Moment | None = None
@@ -285,8 +293,8 @@ class LogService:
         self, name: str, *, start_time: Moment | None = None, end_time: Moment | None = None
     ) -> list[str]:
         """List the values of a label in a time range, sorted."""
-        span = self._plan.span(start_time, end_time)
-        return self._link.run(self._plan.label_values(name, span))
+        plan = self._plan.label_values(name, self._plan.span(start_time, end_time))
+        return self._link.run(plan)
 
     def _iterate(self, search: Search) -> Iterator[LogEntry]:
         walk = self._plan.walk(search)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import orjson
@@ -25,6 +27,23 @@ OVERLAP_NS = 30 * SECOND_NS
 REMEMBERED = 50_000
 # Loki answers the handshake before it listens to its ingesters, so one more look comes later.
 SETTLED_S = 1.0
+
+
+# Is told why Loki is away, and None when it is back.
+OnOutage: TypeAlias = Callable[["str | None"], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a tail bears that Loki is away.
+
+    Attributes:
+        longest_s: Then it gives up.
+        on_outage: Is told once when Loki is away, and once when it is back.
+    """
+
+    longest_s: float
+    on_outage: OnOutage | None = None
 
 
 class Tail:

@@ -21,6 +21,7 @@ class FakeLoki:
         entries: `(timestamp_ns, line)`, all there will be.
         stored: How many of them query_range gives.
         stored_then: How many it gives once it has answered, and a new connection too.
+        away: How many tails are refused after the first one.
         connections: What each tail asked for.
     """
 
@@ -30,6 +31,7 @@ class FakeLoki:
         self.entries: list[tuple[int, str]] = []
         self.stored = 0
         self.stored_then: int | None = None
+        self.away = 0
         self.connections: list[dict[str, list[str]]] = []
         self._status, self._said, self._tls = status, said, tls
         self._scripts: list[tuple[list[int], int, bool, bool]] = []
@@ -58,10 +60,15 @@ class FakeLoki:
     def _request(self, _connection: ServerConnection, request: Request) -> Response | None:
         parts = urlsplit(request.path)
         if parts.path.endswith("/tail"):
-            self.connections.append(parse_qs(parts.query))
-            if self._status == 101:
+            status, said = self._status, self._said
+            if self.connections and self.away:
+                self.away -= 1
+                status, said = 503, "not yet"
+            else:
+                self.connections.append(parse_qs(parts.query))
+            if status == 101:
                 return None
-            return Response(self._status, "", Headers(Connection="close"), self._said.encode())
+            return Response(status, "", Headers(Connection="close"), said.encode())
         params = {name: values[0] for name, values in parse_qs(parts.query).items()}
         start_ns, end_ns = int(params["start"]), int(params["end"])
         stored = self.entries[: self.stored]

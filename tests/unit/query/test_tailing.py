@@ -139,6 +139,21 @@ def test_tail_gives_up_after_its_patience(face, status):
     assert len(loki.connections) > 1
 
 
+@faces
+@pytest.mark.parametrize("away", [0, 1, 3])
+def test_outage_is_told_once_and_so_is_its_end(face, away):
+    """A connection that is cut and opened again at once is none."""
+    now_ns, told = time.time_ns(), []
+    with FakeLoki() as loki:
+        loki.entries = [(now_ns + number, f"line {number}") for number in range(2)]
+        loki.sends([0], stored=0, cut=True)
+        loki.sends([1], stored=0)
+        loki.away = away
+        take(face, loki.url, 2, start_time=now_ns, on_outage=told.append)
+        reason = f"Loki at {loki.url} cannot be tailed: it answered 503: not yet"
+    assert ([reason, None] if away else []) == told
+
+
 def test_tail_has_no_end():
     """An end is refused, not ignored."""
     with LogService("http://127.0.0.1:9") as service, pytest.raises(TypeError, match="end_time"):
