@@ -268,6 +268,8 @@ def test_stats_are_a_table_for_people(loki):
         (["logs", "--limit", "-1"], "--limit"),
         (["logs", "--output", "xml"], "xml"),
         (["logs", "--url", "nonsense"], "'nonsense' is no address of a Loki"),
+        (["labels", "--url", "http://127.0.0.1:x"], "is no address of a Loki"),
+        (["stats", "--since", "0001-01-01T00:00:00+05:00"], "is not between 1970 and 2262"),
         (["logs", "--user", "me"], "--user and --password-file go together"),
         (["logs", "--token-file", "/nope"], "does not exist"),
         (["labels", "a-b"], "'a-b' is no name of a label"),
@@ -335,6 +337,50 @@ def test_a_terminal_has_colours_a_pipe_has_none(loki, monkeypatch):
     assert "\x1b" not in on_terminal("logs")[0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["logs", "--service", "nobody"], 'nothing found: {service="nobody"}\nfrom '),
+        (["logs", '{a="b"} |= "x"', "--all"], 'nothing found: {a="b"} |= "x"\nfrom '),
+        (["logs", 'sum(count_over_time({a="b"}[1m]))'], '({a="b"}[1m]))\nat '),
+        (["labels"], "nothing found: labels\nfrom "),
+        (["labels", "nope"], "nothing found: values of the label nope\nfrom "),
+    ],
+    ids=["filters", "LogQL", "numbers", "labels", "values"],
+)
+def test_who_finds_nothing_is_told_at_a_terminal_only(loki, arguments, said):
+    """What was searched and when, and what to try; a pipe gets nothing at all."""
+    if arguments[0] == "logs":
+        push(loki, "something else")
+    shown, code = on_terminal(*arguments)
+    assert (True, 0) == (said in shown.replace("\r\n", "\n"), code)
+    assert "\r\ntry a longer " in shown
+    assert (0, "", "") == finished(*arguments)
+
+
+def test_the_range_that_was_searched_is_local_time(loki, monkeypatch):
+    """As the lines show it."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    span = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T02:30:00Z"]
+    assert (
+        "\r\nfrom 2026-11-22 09:00:00 to 2026-11-22 10:30:00\r\n" in on_terminal("logs", *span)[0]
+    )
+
+
+def test_follow_says_at_a_terminal_that_it_waits(loki):
+    """Nothing may come for a long while."""
+    ours, theirs = pty.openpty()
+    command = ["logs", "--follow", "--service", "nobody"]
+    with started(*command, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Ctrl-C ends it" not in shown:
+            shown += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(WAIT_S)
+        os.close(ours)
+
+
 def next_message(process):
     line = process.stdout.readline()
     assert line, process.stderr.read()
@@ -370,6 +416,9 @@ def test_follow_outlives_loki(tmp_path):
         assert "before" == next_message(process)
         push(loki, "while followed", begin_ns=time.time_ns())
         assert "while followed" == next_message(process)
+    # It is silent until then: who follows is told that Loki is away, and not again.
+    away = process.stderr.readline().decode()
+    assert (True, True) == (away.startswith(f"Loki at {url} "), "; waiting for it" in away)
     with process, running(db=db, port=port), LokiClient(url) as loki:
         push(loki, "back", begin_ns=time.time_ns())
         assert "back" == next_message(process)
@@ -377,6 +426,7 @@ def test_follow_outlives_loki(tmp_path):
         assert "later" == next_message(process)
         process.send_signal(signal.SIGINT)
         assert (0, b"") == (process.wait(WAIT_S), process.stdout.read())
+        assert b"Loki is back\n" == process.stderr.read()
 
 
 def test_long_reads_say_how_far_they_are_on_a_terminal_only(loki, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,8 +27,10 @@ from loglane.cli.loki import (
     Until,
     Url,
     User,
+    query_of,
     read_filters,
 )
+from loglane.cli.notes import say_nothing_found
 from loglane.sinks.escapes import shown
 
 if TYPE_CHECKING:
@@ -59,16 +61,23 @@ def labels(  # noqa: PLR0913 - the options of a command
     By default those of the last hour.
     """
     access = Access(url, tenant, user, password_file, token_file, ca_file)
+    end_ns = time.time_ns() if until is None else until
+    start_ns = end_ns - _HOUR_NS if since is None else since
     with writing() as out, access.open() as service:
         if name is None:
-            found = service.labels(start_time=since, end_time=until)
+            found = service.labels(start_time=start_ns, end_time=end_ns)
         else:
-            found = service.label_values(name, start_time=since, end_time=until)
+            found = service.label_values(name, start_time=start_ns, end_time=end_ns)
         if as_json:
             out.write(json_text({"label": name, "values": found} if name else {"labels": found}))
             out.write("\n")
         else:
             out.writelines(f"{shown(value)}\n" for value in found)
+        if not found:
+            what = "labels" if name is None else f"values of the label {name}"
+            advice = "try a longer --since, as 7d"
+            advice += "; `loglane labels` lists what labels there are" if name else ""
+            say_nothing_found(what, start_ns, end_ns, advice)
 
 
 @app.command(
@@ -141,13 +150,7 @@ class Volume:
 def _volumes(
     loki: LogService, filters: dict[str, Any], by: list[str], start_ns: int, end_ns: int
 ) -> list[Volume]:
-    from loglane.query.filters import Filters, Places
-    from loglane.query.logql import Query
-
-    named = {one.name for one in fields(Filters)}
-    others = {name: value for name, value in filters.items() if name not in named}
-    given = {name: value for name, value in filters.items() if name in named}
-    query = Filters(**given, fields=others).query(Places(), Query())
+    query = query_of(filters)
     span_ms = max(1, (end_ns - start_ns) // 10**6)
     sizes = {
         tuple(sorted(series.labels.items())): int(series.value)

@@ -28,8 +28,10 @@ from loglane.cli.loki import (
     Until,
     Url,
     User,
+    query_of,
     read_filters,
 )
+from loglane.cli.notes import say_nothing_found, say_outage
 from loglane.sinks.escapes import shown
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 _HOUR_NS = 3600 * 10**9
 # How late a line may reach Loki and still be shown between the first lines and the tail.
 _OVERLAP_NS = 10 * 10**9
+_TRY = "try a longer --since, as 7d, or fewer filters; `loglane labels service` lists the services"
+_WAITING = "waiting for what comes; Ctrl-C ends it"
 _FIRST_LINES = 100
 _FIRST_LINES_OF_A_TAIL = 10
 
@@ -134,8 +138,8 @@ def logs(  # noqa: PLR0913 - the options of a command
         text_of = printer(shape, out)
         if follow:
             _follow(question, limit, text_of, out)
-        else:
-            _print(question.newest(limit), text_of, out)
+        elif not _print(question.newest(limit), text_of, out):
+            question.say_nothing_found(_TRY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +163,15 @@ class Question:
     def tail(self, start_ns: int) -> Iterator[LogEntry]:
         """Give lines as they come, for ever."""
         # Loki may be away for a night: who follows waits until he has enough of it himself.
-        patience_s = float("inf")
+        rules: dict[str, Any] = {"patience_s": float("inf"), "on_outage": say_outage}
         if self.logql is not None:
-            return self.service.tail_raw(self.logql, start_time=start_ns, patience_s=patience_s)
-        return self.service.tail(start_time=start_ns, patience_s=patience_s, **self.filters)
+            return self.service.tail_raw(self.logql, start_time=start_ns, **rules)
+        return self.service.tail(start_time=start_ns, **rules, **self.filters)
+
+    def say_nothing_found(self, advice: str) -> None:
+        """Tell who sits at a terminal what was searched."""
+        what = str(query_of(self.filters)) if self.logql is None else self.logql
+        say_nothing_found(what, self.start_ns, self.end_ns, advice)
 
     def _read(self, direction: Direction, limit: int | None) -> Iterator[LogEntry]:
         span: dict[str, Any] = {"start_time": self.start_ns, "end_time": self.end_ns}
@@ -178,7 +187,8 @@ def _follow(
     """Print the newest lines, then what comes; Ctrl-C is how it ends."""
     try:
         first = list(question.newest(limit)) if limit else []
-        _print(first, text_of, out)
+        if not _print(first, text_of, out) and limit:
+            question.say_nothing_found(_WAITING)
         out.flush()
         start_ns = question.start_ns
         if limit:
@@ -197,9 +207,13 @@ def _follow(
             print(file=sys.stderr)
 
 
-def _print(entries: Iterable[LogEntry], text_of: Callable[[LogEntry], str], out: IO[str]) -> None:
+def _print(entries: Iterable[LogEntry], text_of: Callable[[LogEntry], str], out: IO[str]) -> int:
+    """Print entries and return how many there were."""
+    count = 0
     for entry in entries:
         out.write(text_of(entry) + "\n")
+        count += 1
+    return count
 
 
 def _computes(logql: str) -> bool:
@@ -211,7 +225,10 @@ def _computes(logql: str) -> bool:
 def _print_numbers(
     service: LogService, logql: str, at_ns: int, shape: Output, out: IO[str]
 ) -> None:
-    for series in service.raw_instant(logql, at=at_ns):
+    found = service.raw_instant(logql, at=at_ns)
+    if not found:
+        say_nothing_found(logql, None, at_ns, "try a longer range in the query, as [7d]")
+    for series in found:
         if shape is Output.json:
             text = as_json({"labels": dict(series.labels), "value": series.value})
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from loglane.errors import LoglaneError, QueryError, ServiceUnavailable, TooMany
 from loglane.fields import LEVELS
 
 if TYPE_CHECKING:
-    from loglane.query import LogService
+    from loglane.query import LogService, Query
 
 DEFAULT_URL = "http://127.0.0.1:3100"
 
@@ -207,3 +207,14 @@ def read_filters(
             raise typer.BadParameter(f"{name} is given twice", param_hint="--field")
         before.append(value)
     return found
+
+
+def query_of(filters: Mapping[str, Any]) -> Query:
+    """Return the query that the service makes of filters."""
+    from loglane.query.filters import Filters, Places
+    from loglane.query.logql import Query
+
+    named = {one.name for one in fields(Filters)}
+    others = {name: value for name, value in filters.items() if name not in named}
+    given = {name: value for name, value in filters.items() if name in named}
+    return Filters(**given, fields=others).query(Places(), Query())
