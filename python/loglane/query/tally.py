@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from loglane.errors import QueryError
 from loglane.query.entry import LogEntry
 from loglane.query.exchange import Plan, ask
 from loglane.query.logql import Query
@@ -43,6 +44,11 @@ def tally(
     while start_ns < end_ns:
         size_ns = min(MAX_SPAN_NS, end_ns - start_ns)
         span_ms = size_ns // _MILLISECOND_NS
+        # Loki counts a month day by day, and an empty one takes it as long as a full one.
+        older = end_ns < span.end_ns
+        if older and (yield from _is_empty(query, end_ns - size_ns, end_ns)):
+            end_ns -= size_ns
+            continue
         metric = query.count(span_ms, by) if what == "count" else query.measure(span_ms, by)
         data = yield from ask("/query", query=metric, time=end_ns - 1)
         for series in read_series(data):
@@ -53,6 +59,17 @@ def tally(
         for entry in entries:
             groups[_group(entry, by)] += len(entry.raw.encode()) if what == "measure" else 1
     return groups
+
+
+def _is_empty(query: Query, start_ns: int, end_ns: int) -> Plan[bool]:
+    try:
+        data = yield from ask(
+            "/query_range", apart=False, query=query, start=start_ns, end=end_ns, limit=1
+        )
+    except QueryError:
+        # Of this length Loki may refuse lines, and counts them all the same.
+        return False
+    return not data["result"]
 
 
 def _group(entry: LogEntry, by: Sequence[str]) -> tuple[str, ...]:

@@ -284,3 +284,14 @@ def test_length_of_a_query_is_learnt_from_a_refusal(method, arguments):
     spans = [(int(one.params["start"][0]), int(one.params["end"][0])) for one in asked]
     assert [28, 7, 7, 7, 7] == [(end - start) // (86400 * 10**9) for start, end in spans]
     assert [end for _, end in spans[2:]] == [start for start, _ in spans[1:-1]]
+
+
+def test_count_of_months_asks_first_whether_there_is_anything():
+    """Loki counts an empty month as slowly as a full one; the newest is counted at once."""
+    vector = '{"data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "7"]}]}}'
+    line = '{"data": {"resultType": "streams", "result": [{"stream": {}, "values": []}]}}'
+    replies = [Reply(body=body) for body in (vector, EMPTY, line, vector, EMPTY)]
+    with scripted(replies) as (url, asked), LogService(url) as service:
+        assert 14 == service.get_log_count(start_time="100d", end_time="now")
+    paths = [question.path.rpartition("/")[2] for question in asked]
+    assert ["query", "query_range", "query_range", "query", "query_range"] == paths
