@@ -256,7 +256,10 @@ def test_stats_are_a_table_for_people(loki):
     ("arguments", "said"),
     [
         (["logs", "--since", "yesterday"], "'yesterday' is no time"),
-        (["logs", "--since", "1h", "--until", "2h"], "ends"),
+        (["logs", "--since", "1h", "--until", "2h"], "the range ends at 20"),
+        (["stats", "--since", "1h", "--until", "2h"], "before it starts at 20"),
+        (["labels", "--since", "1h", "--until", "2h"], "before it starts at 20"),
+        (["labels", "--token-file", sys.executable], "it cannot be a password or a token"),
         (["logs", '{service="api"', "--all"], 'the query: {service="api"'),
         (["logs", "{}"], "Loki refused the query"),
         (["logs", '{a="b"}', "--level", "error"], "give LogQL or filters, not both"),

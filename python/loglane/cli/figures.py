@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +28,7 @@ from loglane.cli.loki import (
     User,
     query_of,
     read_filters,
+    span_of,
 )
 from loglane.cli.notes import say_nothing_found
 from loglane.sinks.escapes import shown
@@ -36,7 +36,6 @@ from loglane.sinks.escapes import shown
 if TYPE_CHECKING:
     from loglane.query import LogService
 
-_HOUR_NS = 3600 * 10**9
 _KIB = 1024
 
 
@@ -61,8 +60,7 @@ def labels(  # noqa: PLR0913 - the options of a command
     By default those of the last hour.
     """
     access = Access(url, tenant, user, password_file, token_file, ca_file)
-    end_ns = time.time_ns() if until is None else until
-    start_ns = end_ns - _HOUR_NS if since is None else since
+    start_ns, end_ns = span_of(since, until)
     with writing() as out, access.open() as service:
         if name is None:
             found = service.labels(start_time=start_ns, end_time=end_ns)
@@ -112,8 +110,7 @@ def stats(  # noqa: PLR0913 - the options of a command
     """
     names = [name.strip() for name in by.split(",") if name.strip()]
     filters = read_filters(service, level, contains, field)
-    end_ns = time.time_ns() if until is None else until
-    start_ns = end_ns - _HOUR_NS if since is None else since
+    start_ns, end_ns = span_of(since, until)
     access = Access(url, tenant, user, password_file, token_file, ca_file)
     with writing() as out, access.open() as loki:
         volumes = _volumes(loki, filters, names, start_ns, end_ns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from loglane.cli.loki import (
     User,
     query_of,
     read_filters,
+    span_of,
 )
 from loglane.cli.notes import say_nothing_found, say_outage
 from loglane.sinks.escapes import shown
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from loglane.query import LogEntry, LogService
     from loglane.query.search import Direction
 
-_HOUR_NS = 3600 * 10**9
 # How late a line may reach Loki and still be shown between the first lines and the tail.
 _OVERLAP_NS = 10 * 10**9
 _TRY = "try a longer --since, as 7d, or fewer filters; `loglane labels service` lists the services"
@@ -124,8 +123,7 @@ def logs(  # noqa: PLR0913 - the options of a command
         limit = 0
     elif limit is None:
         limit = _FIRST_LINES_OF_A_TAIL if follow else _FIRST_LINES
-    end_ns = time.time_ns() if until is None else until
-    start_ns = since if since is not None else end_ns - _HOUR_NS * (24 if trace else 1)
+    start_ns, end_ns = span_of(since, until, 24 if trace else 1)
     shape = Output.json if as_json_lines else output
     access = Access(url, tenant, user, password_file, token_file, ca_file)
     with writing() as out, access.open() as service_:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loglane.cli.notes import clock
 from loglane.errors import LoglaneError, QueryError, ServiceUnavailable, TooManyResults
 from loglane.fields import LEVELS
 
 if TYPE_CHECKING:
     from loglane.query import LogService, Query
 
+HOUR_NS = 3600 * 10**9
 DEFAULT_URL = "http://127.0.0.1:3100"
 
 # The variables are those by which the package pushes to the same Loki.
@@ -77,6 +79,24 @@ def read_moment(text: str | None) -> int | None:
         return to_ns(text, time.time_ns())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def span_of(since: int | None, until: int | None, hours: int = 1) -> tuple[int, int]:
+    """Return the time range of a command in nanoseconds.
+
+    Args:
+        since: Its begin; None is `hours` before the end.
+        until: Its end; None is now.
+        hours: How far to look back.
+    """
+    end_ns = time.time_ns() if until is None else until
+    start_ns = end_ns - hours * HOUR_NS if since is None else since
+    if start_ns > end_ns:
+        raise typer.BadParameter(
+            f"the range ends at {clock(end_ns)}, before it starts at {clock(start_ns)}",
+            param_hint="--until",
+        )
+    return start_ns, end_ns
 
 
 def levels(incomplete: str) -> list[str]:
@@ -140,6 +160,8 @@ class Access:
             raise typer.BadParameter("--user and --password-file go together")
         if self.user is not None and self.token_file is not None:
             raise typer.BadParameter("give --user or --token-file, not both")
+        for file in (self.password_file, self.token_file):
+            _check_text(file)
         auth = None
         if self.user is not None and self.password_file is not None:
             auth = self.user, self.password_file
@@ -154,6 +176,14 @@ class Access:
             ) as service,
         ):
             yield service
+
+
+def _check_text(file: Path | None) -> None:
+    try:
+        if file is not None:
+            file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise _WrongQuestion(f"{file} is no text: it cannot be a password or a token") from None
 
 
 class _WrongQuestion(LoglaneError):

@@ -21,9 +21,9 @@ def say_nothing_found(what: str, start_ns: int | None, end_ns: int, advice: str)
     """
     if not sys.stderr.isatty():
         return
-    span = f"at {_clock(end_ns)}"
+    span = f"at {clock(end_ns)}"
     if start_ns is not None:
-        span = f"from {_clock(start_ns)} to {_clock(end_ns)}"
+        span = f"from {clock(start_ns)} to {clock(end_ns)}"
     print(f"nothing found: {shown(what)}\n{span}\n{advice}", file=sys.stderr)
 
 
@@ -35,5 +35,6 @@ def say_outage(reason: str | None) -> None:
         print(f"{shown(reason)}; waiting for it", file=sys.stderr, flush=True)
 
 
-def _clock(ns: int) -> str:
+def clock(ns: int) -> str:
+    """Return a moment in local time, to the second."""
     return datetime.fromtimestamp(ns // _SECOND_NS).isoformat(" ")

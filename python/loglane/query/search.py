@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from loglane.query.filters import Filters, Places
 from loglane.query.logql import Query
-from loglane.query.moments import DAY_NS, HOUR_NS, Moment, Span, to_ns
+from loglane.query.moments import DAY_NS, HOUR_NS, Moment, Span, to_datetime, to_ns
 
 Direction = Literal["forward", "backward"]
 
@@ -111,7 +111,10 @@ class Reader:
         end_ns = now_ns if end is None else to_ns(end, now_ns)
         start_ns = max(0, end_ns - look_back_ns) if start is None else to_ns(start, now_ns)
         if start_ns > end_ns:
-            raise ValueError(f"the time range ends ({end!r}) before it starts ({start!r})")
+            raise ValueError(
+                f"the time range ends at {to_datetime(end_ns).isoformat()}, before it starts at "
+                f"{to_datetime(start_ns).isoformat()}"
+            )
         return Span(start_ns, end_ns)
 
 
