@@ -71,10 +71,20 @@ def ask(path: str, *, apart: bool = True, **params: object) -> Plan[Any]:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         document = None
-    if not isinstance(document, dict):
+    if not _is_lokis(document, path):
         said = answer.body[:200].decode("utf-8", "replace")
         raise ServiceUnavailable(f"what answers there is no Loki; it says: {said}")
     return document.get("data")
+
+
+def _is_lokis(document: Any, path: str) -> bool:
+    """Tell whether an answer has the shape of Loki's; another server may answer 200 too."""
+    if not isinstance(document, dict) or document.get("status") != "success":
+        return False
+    if not path.startswith("/query"):
+        return isinstance(document.get("data", []), list)
+    data = document.get("data")
+    return isinstance(data, dict) and "resultType" in data and isinstance(data.get("result"), list)
 
 
 def refusal(status: int, body: bytes, query: str) -> QueryError:

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 # Loki or who is in front of it is busy, restarting or too slow; reading again is always safe.
-RETRIED = frozenset({429, 500, 502, 503, 504})
+# Proxies have more of 5xx than the standard.
+RETRIED = frozenset({408, 429, *range(500, 600)})
 
 
 @dataclass(frozen=True, slots=True)

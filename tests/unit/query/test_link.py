@@ -33,7 +33,7 @@ faces = pytest.mark.parametrize("face", [LogService, AsyncLogService], ids=["blo
 
 
 @faces
-@pytest.mark.parametrize("status", [None, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [None, 408, 429, 500, 502, 503, 504, 520])
 def test_passing_trouble_is_tried_again(face, status):
     """A cut connection, 429 and 5xx are asked again, and the answer counts."""
     with scripted([Reply(status), Reply(status), Reply()]) as (url, asked):
@@ -77,13 +77,32 @@ def test_refusal_is_a_query_error(face, status, said, expected, hint):
 
 
 @faces
-def test_page_of_something_else_is_service_unavailable(face):
-    """A 200 that is no JSON comes from a proxy's own page."""
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<html>login</html>", "[]", "{}", '{"status": "success"}',
+        '{"status": "error", "data": {"resultType": "streams", "result": []}}',
+        '{"status": "success", "data": {"resultType": "streams"}}',
+        '{"status": "success", "data": {"result": []}}',
+    ],
+)  # fmt: skip
+def test_answer_of_something_else_is_service_unavailable(face, said):
+    """A 200 may be the page of a proxy, or come from another server."""
     with (
-        scripted([Reply(200, "<html>login</html>")]) as (url, _),
-        pytest.raises(ServiceUnavailable, match="login"),
+        scripted([Reply(200, said)]) as (url, _),
+        pytest.raises(ServiceUnavailable, match="is no Loki; it says: ") as caught,
     ):
         ask(url, face)
+    assert said in str(caught.value)
+
+
+def test_names_of_something_else_are_service_unavailable():
+    """Loki leaves `data` out where there are no labels, and says success."""
+    replies = [Reply(body='{"status": "success"}'), Reply(body="{}")]
+    with scripted(replies) as (url, _), LogService(url) as service:
+        assert [] == service.labels()
+        with pytest.raises(ServiceUnavailable, match="is no Loki"):
+            service.labels()
 
 
 def test_retry_after_is_waited_for():
@@ -275,7 +294,7 @@ def test_page_size_is_learnt_from_a_refusal():
 def test_length_of_a_query_is_learnt_from_a_refusal(method, arguments):
     """A Loki that allows a week at once is asked week by week."""
     said = "the query time range exceeds the limit (query length: 672h0m0s, limit: 1w)"
-    empty = '{"data": []}' if arguments else EMPTY
+    empty = '{"status": "success"}' if arguments else EMPTY
     with (
         scripted([Reply(400, said), Reply(body=empty)]) as (url, asked),
         LogService(url) as service,
@@ -288,8 +307,9 @@ def test_length_of_a_query_is_learnt_from_a_refusal(method, arguments):
 
 def test_count_of_months_asks_first_whether_there_is_anything():
     """Loki counts an empty month as slowly as a full one; the newest is counted at once."""
-    vector = '{"data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "7"]}]}}'
-    line = '{"data": {"resultType": "streams", "result": [{"stream": {}, "values": []}]}}'
+    series = '"resultType": "vector", "result": [{"metric": {}, "value": [1, "7"]}]'
+    stream = '"resultType": "streams", "result": [{"stream": {}, "values": []}]'
+    vector, line = (f'{{"status": "success", "data": {{{one}}}}}' for one in (series, stream))
     replies = [Reply(body=body) for body in (vector, EMPTY, line, vector, EMPTY)]
     with scripted(replies) as (url, asked), LogService(url) as service:
         assert 14 == service.get_log_count(start_time="100d", end_time="now")
