@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import time
@@ -13,6 +14,7 @@ from loglane.devserver import running
 from loglane.errors import ServiceUnavailable
 from loglane.integrations.fastapi import TailRules, allow_all, logs_router
 from loglane.integrations.fastapi.ordering import MAX_HELD, Ordering, Place, read_place
+from loglane.integrations.fastapi.tail import EventStream
 from loglane.query import AsyncLogService, LogEntry, LogService, LokiClient, Retry, Stream
 from tests.unit.integrations.log_apps import WAIT_S, push, served, until
 
@@ -229,6 +231,36 @@ def test_tails_are_bounded_and_their_places_given_back(service):
             assert 400 == client.get("/logs/tail", params={"cursor": "x"}).status_code
         with following(client) as events:
             assert ":" == events.next()[0]
+
+
+def test_a_tail_that_cannot_be_closed_gives_its_place_back():
+    """Or one error after the other would take all places."""
+    left = []
+
+    async def lines():
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            raise RuntimeError("broken")
+
+    async def leave_at_once():
+        sent = asyncio.Event()
+
+        async def receive():
+            await sent.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            if message.get("body"):
+                sent.set()
+
+        stream = EventStream(lines(), Place(0), QUICK, lambda: left.append("left"))
+        await stream({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        asyncio.run(leave_at_once())
+    assert ["left"] == left
 
 
 def test_a_tail_that_breaks_says_why_and_no_more(service, loki, caplog):

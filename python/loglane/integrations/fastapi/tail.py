@@ -157,13 +157,16 @@ class EventStream(Events):
         return False
 
     async def _close(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-            with suppress(asyncio.CancelledError, ServiceUnavailable, QueryError):
-                await self._next
-        await self._text.aclose()
-        await self._lines.aclose()
-        self._leave()
+        try:
+            if self._next is not None:
+                self._next.cancel()
+                with suppress(asyncio.CancelledError, ServiceUnavailable, QueryError):
+                    await self._next
+            await self._text.aclose()
+            await self._lines.aclose()
+        finally:
+            # Whatever went wrong: a place that is not given back is lost until a restart.
+            self._leave()
 
 
 async def _next_of(lines: AsyncIterator[LogEntry]) -> LogEntry:
