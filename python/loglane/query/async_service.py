@@ -13,7 +13,7 @@ from loglane.query.link import AsyncLink
 from loglane.query.moments import Moment
 from loglane.query.planner import Page, Planner, Volume
 from loglane.query.retry import Retry
-from loglane.query.search import Direction, Search
+from loglane.query.search import Direction
 from loglane.query.series import Series
 from loglane.query.service import LogService
 from loglane.query.tailing import OnOutage, Patience
@@ -150,7 +150,7 @@ class AsyncLogService:
 
         Arguments, result and errors are those of the method of `LogService`.
         """
-        return self._iterate(self._plan.iter_search(options, cursor))
+        return self._link.iterate(self._plan.walk(self._plan.iter_search(options, cursor)))
 
     def tail(
         self, *, patience_s: float = 300.0, on_outage: OnOutage | None = None, **options: Any
@@ -196,11 +196,10 @@ class AsyncLogService:
         cursor: str | None = None,
     ) -> AsyncIterator[LogEntry]:
         """Read any number of entries that LogQL selects; as `iter_logs`."""
-        return self._iterate(
-            self._plan.raw_search(
-                logql, start_time, end_time, limit=limit, direction=direction, cursor=cursor
-            )
+        search = self._plan.raw_search(
+            logql, start_time, end_time, limit=limit, direction=direction, cursor=cursor
         )
+        return self._link.iterate(self._plan.walk(search))
 
     def tail_raw(
         self,
@@ -226,13 +225,3 @@ class AsyncLogService:
         """List the values of a label in a time range, sorted."""
         span = self._plan.span(start_time, end_time)
         return await self._link.run(self._plan.label_values(name, span))
-
-    def _iterate(self, search: Search) -> AsyncIterator[LogEntry]:
-        walk = self._plan.walk(search)
-
-        async def entries() -> AsyncIterator[LogEntry]:
-            while page := await self._link.run(walk.next_page()):
-                for entry in page:
-                    yield entry
-
-        return entries()

@@ -16,6 +16,7 @@ from loglane.query.exchange import Answer, Plan, Request
 from loglane.query.quiet import quiet
 from loglane.query.retry import RETRIED, Retry
 from loglane.query.tailing import Patience, Tail
+from loglane.query.walk import Walk
 
 T = TypeVar("T")
 
@@ -80,6 +81,11 @@ class Link:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
+    def iterate(self, walk: Walk) -> Iterator[LogEntry]:
+        """Give the entries of a walk, one page in memory."""
+        while page := self.run(walk.next_page()):
+            yield from page
+
     def follow(self, tail: Tail, rules: Patience) -> Iterator[LogEntry]:
         """Carry out a tail.
 
@@ -127,6 +133,12 @@ class AsyncLink:
                 request = plan.send(await self._send(request))
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+
+    async def iterate(self, walk: Walk) -> AsyncIterator[LogEntry]:
+        """Give the entries of a walk, one page in memory."""
+        while page := await self.run(walk.next_page()):
+            for entry in page:
+                yield entry
 
     def follow(self, tail: Tail, rules: Patience) -> AsyncIterator[LogEntry]:
         """Carry out a tail, as `Link.follow`."""

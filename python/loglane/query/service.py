@@ -13,7 +13,7 @@ from loglane.query.link import Link
 from loglane.query.moments import Moment
 from loglane.query.planner import Page, Planner, Volume
 from loglane.query.retry import Retry
-from loglane.query.search import Direction, Search
+from loglane.query.search import Direction
 from loglane.query.series import Series
 from loglane.query.tailing import OnOutage, Patience
 from loglane.query.walk import PAGE_SIZE
@@ -207,7 +207,7 @@ class LogService:
         Raises:
             TooManyResults: More entries than can be read in parts share one nanosecond.
         """
-        return self._iterate(self._plan.iter_search(options, cursor))
+        return self._link.iterate(self._plan.walk(self._plan.iter_search(options, cursor)))
 
     def tail(
         self, *, patience_s: float = 300.0, on_outage: OnOutage | None = None, **options: Any
@@ -265,11 +265,10 @@ class LogService:
         cursor: str | None = None,
     ) -> Iterator[LogEntry]:
         """Read any number of entries that LogQL selects; as `iter_logs`."""
-        return self._iterate(
-            self._plan.raw_search(
-                logql, start_time, end_time, limit=limit, direction=direction, cursor=cursor
-            )
+        search = self._plan.raw_search(
+            logql, start_time, end_time, limit=limit, direction=direction, cursor=cursor
         )
+        return self._link.iterate(self._plan.walk(search))
 
     def tail_raw(
         self,
@@ -295,12 +294,3 @@ class LogService:
         """List the values of a label in a time range, sorted."""
         plan = self._plan.label_values(name, self._plan.span(start_time, end_time))
         return self._link.run(plan)
-
-    def _iterate(self, search: Search) -> Iterator[LogEntry]:
-        walk = self._plan.walk(search)
-
-        def entries() -> Iterator[LogEntry]:
-            while page := self._link.run(walk.next_page()):
-                yield from page
-
-        return entries()
