@@ -154,6 +154,22 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Store(str(path))
 
 
+@pytest.mark.parametrize("used", [False, True], ids=["new", "used"])
+def test_file_of_another_server_is_refused(tmp_path: Path, *, used: bool) -> None:
+    """A file is open in one server only, for the other would not see what that one stores."""
+    path = str(tmp_path / "logs.db")
+    if used:
+        Store(path).close()
+    first = Store(path)
+    with pytest.raises(LoglaneError, match=r"logs\.db is open in another server"):
+        Store(path)
+    _add(first, "a", (1, "kept"))
+    first.close()
+    second = Store(path)
+    assert _lines(second) == ["kept"]
+    second.close()
+
+
 def test_file_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
     """A path that cannot be opened gives an error that says what to do."""
     with pytest.raises(LoglaneError, match="existing, writable directory"):
