@@ -14,11 +14,22 @@ from loglane.devserver.api import create_app
 from loglane.errors import LoglaneError
 
 _START_TIMEOUT_S = 30.0
+_THREAD = "loglane-devserver"
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:
-    """Leave out what uvicorn says of each websocket that was refused with a text."""
+    """Leave out what is normal beside a test, and websockets that were refused with a text."""
+    if record.threadName == _THREAD and record.levelno < logging.WARNING:
+        return False
     return record.getMessage() != "ASGI callable returned without completing handshake."
+
+
+class _Config(uvicorn.Config):
+    """Leaves uvicorn's loggers as they are: beside a test they are those of the application."""
+
+    def configure_logging(self) -> None:
+        for name in ("uvicorn.error", "uvicorn.access"):
+            logging.getLogger(name).addFilter(_is_worth_logging)
 
 
 class _Server(uvicorn.Server):
@@ -79,7 +90,7 @@ def running(db: str | None = None, port: int = 0) -> Iterator[str]:
             finally:
                 server.settled.set()
 
-        thread = threading.Thread(target=run, name="loglane-devserver")
+        thread = threading.Thread(target=run, name=_THREAD)
         thread.start()
         try:
             server.settled.wait(_START_TIMEOUT_S)
@@ -115,11 +126,8 @@ def _url(listener: socket.socket) -> str:
 
 
 def _config(app: object) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
-    return uvicorn.Config(
+    return _Config(
         app,  # type: ignore[arg-type]
-        access_log=False,
-        log_level=logging.WARNING,
         lifespan="on",
         timeout_graceful_shutdown=5,
     )

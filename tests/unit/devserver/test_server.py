@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx2
@@ -52,6 +54,52 @@ def test_taken_port_is_refused() -> None:
             running(port=port),
         ):
             pass
+
+
+def test_running_server_leaves_the_loggers_of_the_application(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Handlers and levels of uvicorn's loggers stay as they are, and nothing normal is logged."""
+    caplog.set_level(logging.INFO)
+    names = ("uvicorn", "uvicorn.error", "uvicorn.access")
+    loggers = [logging.getLogger(name) for name in names]
+    handler = logging.NullHandler()
+    loggers[2].addHandler(handler)
+    try:
+        before = [(one.level, list(one.handlers), one.propagate) for one in loggers]
+        with running() as url:
+            assert httpx2.get(f"{url}/ready").status_code == 200
+            after = [(one.level, list(one.handlers), one.propagate) for one in loggers]
+    finally:
+        loggers[2].removeHandler(handler)
+    assert before == after
+    assert [] == [one.getMessage() for one in caplog.records if one.name in names]
+
+
+def test_serve_without_standard_streams() -> None:
+    """A service manager may start it with stdout and stderr closed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = f"from loglane.devserver import serve; serve(port={port})"
+    shell = 'exec "$0" -c "$1" >&- 2>&-'
+    process = subprocess.Popen(["/bin/sh", "-c", shell, sys.executable, command])
+    try:
+        assert httpx2.get(_when_up(f"http://127.0.0.1:{port}/ready", process)).text == "ready\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+
+
+def _when_up(url: str, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            httpx2.get(url)
+        except httpx2.TransportError:
+            time.sleep(0.05)
+        else:
+            return url
+    pytest.fail(f"the server did not start: {process.returncode}")
 
 
 def test_serve_says_where_and_that_it_is_not_for_production() -> None:
