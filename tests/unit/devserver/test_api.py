@@ -176,7 +176,14 @@ def test_bad_tenant_is_refused(client: TestClient, tenant: str) -> None:
         ({"end": "9" * 40}, "could not parse 'end' parameter"),
         ({"since": "5x"}, "could not parse 'since' parameter"),
         ({"start": "20", "end": "10"}, "end timestamp must not be before"),
-        ({"start": "0"}, "the query time range exceeds the limit"),
+        (
+            {"start": "0", "end": "2595600.001"},
+            "the query time range exceeds the limit (query length: 721h0m0.001s, limit: 30d1h)",
+        ),
+        (
+            {"query": "vector(1)", "start": "0", "end": "2595601", "step": "1d"},
+            "(query length: 721h0m1s, limit: 30d1h)",
+        ),
         ({"step": "0"}, "zero or negative query resolution"),
         ({"step": "x"}, "to a valid duration"),
         ({"step": "1e300"}, "overflows int64"),
@@ -196,6 +203,51 @@ def test_bad_parameter_is_refused(client: TestClient, fields: dict[str, str], te
     assert response.status_code == 400
     assert text in response.text
     assert response.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("query", "hours", "status"),
+    [
+        ('rate({app="a"}[1h])', 721, 200),
+        ('rate({app="a"}[1h] offset 40d)', 20, 200),
+        ('rate({app="a"}[25d])', 6, 200),
+        ('rate({app="a"}[25d])', 480, 400),
+        ('rate({app="a"}[30d])', 2, 400),
+        ('sum(rate({app="a"}[1h])) / sum(rate({app="a"}[30d2h]))', 0, 400),
+    ],
+    ids=["whole", "offset", "long-range", "parts", "longer-range", "range-alone"],
+)
+def test_part_of_a_metric_query_is_not_too_long(
+    client: TestClient, query: str, hours: int, status: int
+) -> None:
+    """Each part of a query, with the range before it, is held against the limit, not the whole."""
+    end = 1_795_341_660
+    params = {"query": query, "start": end - hours * 3600, "end": end, "step": 3600}
+    response = client.get(f"{_API}/query_range", params=params)
+    assert response.status_code == status
+    assert ("exceeds the limit (query length:" in response.text) is (status == 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("labels", "this data is no longer available"),
+        ("label/app/values", "this data is no longer available"),
+        ("series", "this data is no longer available"),
+        ("index/stats", "end timestamp must not be before"),
+        ("index/volume", "end timestamp must not be before"),
+        ("detected_labels", "end timestamp must not be before"),
+        ("detected_fields", "end timestamp must not be before"),
+    ],
+)
+def test_bad_time_range_is_refused_everywhere(client: TestClient, path: str, text: str) -> None:
+    """What reads labels or sizes has the limits of a query: 30d1h, and the start comes first."""
+    asked = {"query": '{app="a"}', "step": "1d"}
+    swapped = client.get(f"{_API}/{path}", params={**asked, "start": "20", "end": "10"})
+    longer = client.get(f"{_API}/{path}", params={**asked, "start": "0", "end": "3456000"})
+    assert (swapped.status_code, longer.status_code) == (400, 400)
+    assert text in swapped.text
+    assert "(query length: 960h0m0s, limit: 30d1h)" in longer.text
 
 
 @pytest.mark.parametrize(

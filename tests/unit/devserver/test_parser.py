@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loglane.devserver.logql import longest_reach, parse, parse_matchers
+from loglane.devserver.logql import longest_range, parse, parse_matchers
 from loglane.devserver.logql.nodes import (
     AllOf,
     AnyOf,
@@ -261,10 +261,10 @@ def test_parentheses_may_nest_deeply() -> None:
     assert LogQuery((_APP,)) == parse("(" * 10_000 + '{app="a"}' + ")" * 10_000)
 
 
-def test_reach_is_the_longest_range_with_its_offset() -> None:
-    """The time that a query reads before its start is its longest range and offset."""
+def test_longest_range_is_without_offset() -> None:
+    """An offset moves what a query reads, and makes it no longer."""
     query = parse('rate({app="a"}[5m]) / rate({app="a"}[2m] offset 10m)')
-    assert longest_reach(query) == 12 * _MINUTE
+    assert longest_range(query) == 5 * _MINUTE
 
 
 def test_matchers_are_parsed_alone() -> None:

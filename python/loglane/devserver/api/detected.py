@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from loglane.devserver.api import params as p
+from loglane.devserver.api.length import check_length
 from loglane.devserver.engine.labels import ERROR, ERROR_DETAILS, LabelSet
 from loglane.devserver.engine.pipeline import Pipeline, log_pipeline
 from loglane.devserver.engine.sanitise import sanitise_key
@@ -50,6 +51,8 @@ def answer_labels(store: Store, tenant: str, params: Mapping[str, str]) -> bytes
     bounds = p.read_bounds(params)
     query = params.get("query", "")
     matchers = parse_matchers(query) if query else ()
+    p.check_order(bounds)
+    check_length(bounds)
     values: dict[str, set[str]] = {}
     for stream in store.select(tenant, matchers, bounds.start_ns, bounds.end_ns):
         for name, value in stream.labels.items():
@@ -105,8 +108,8 @@ def _fields(
 ) -> Iterator[tuple[str, str, str, list[str] | None]]:
     """Yield name, value, parser and path in JSON of each field of each line."""
     bounds = p.read_bounds(params)
-    if bounds.end_ns < bounds.start_ns:
-        raise Refused("end timestamp must not be before or equal to start time")
+    p.check_order(bounds)
+    check_length(bounds)
     query = parse(params.get("query", ""))
     if not isinstance(query, LogQuery):
         raise Refused("only log selector is supported")

@@ -14,9 +14,10 @@ from loglane.devserver.api.encoding import (
     encode_streams,
     encode_vector,
 )
+from loglane.devserver.api.length import check_length, check_ranges
 from loglane.devserver.engine.query import is_sorted, run_instant, run_range
 from loglane.devserver.engine.streams import run_log_query
-from loglane.devserver.logql import longest_reach, parse, parse_matchers
+from loglane.devserver.logql import longest_range, parse, parse_matchers
 from loglane.devserver.logql.nodes import (
     ConstantVector,
     LogQuery,
@@ -30,6 +31,8 @@ _LOG_QUERY_AS_INSTANT = (
     "log queries are not supported as an instant query type, please change your query to a "
     "range query type"
 )
+# What labels and series say when the end is before the start.
+_INVERTED_LABELS = "this data is no longer available, it is past now - max_query_lookback (0s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,10 @@ class Reads:
         limit = p.read_limit(params)
         backward = p.read_backward(params)
         query = parse(params.get("query", ""))
+        check_length(bounds)
         if isinstance(query, Scalar | ConstantVector):
             steps = window.aligned().ends()
             return encode_matrix({(): [(ts_ns, query.value) for ts_ns in steps]})
-        p.check_length(bounds, longest_reach(query))
         if isinstance(query, LogQuery):
             p.check_limit(limit)
             streams = run_log_query(
@@ -61,6 +64,7 @@ class Reads:
                 categorise=categorise,
             )
             return encode_streams(streams, categorise=categorise)
+        check_ranges(window.aligned(), longest_range(query))
         matrix_or_number = run_range(self.store, tenant, query, window.aligned())
         if isinstance(matrix_or_number, float):  # pragma: no cover - literals are answered above
             raise TypeError("a vector operation gave a number")
@@ -96,6 +100,8 @@ class Reads:
         if [text.replace(" ", "") for text in selectors] == ["{}"]:
             selectors = []
         groups: list[tuple[Matcher, ...]] = [parse_matchers(text) for text in selectors]
+        p.check_order(bounds, _INVERTED_LABELS)
+        check_length(bounds)
         found: dict[int, Stream] = {}
         for group in groups or [()]:
             for stream in self.store.select(tenant, group, bounds.start_ns, bounds.end_ns):
@@ -106,6 +112,8 @@ class Reads:
         """Count what a query would read; Grafana shows it beside the query."""
         bounds = p.read_bounds(params)
         matchers = parse_matchers(params.get("query", ""))
+        p.check_order(bounds)
+        check_length(bounds)
         streams = self.store.select(tenant, matchers, bounds.start_ns, bounds.end_ns)
         entries, size = self.store.measure(streams, bounds.start_ns, bounds.end_ns)
         return encode_stats(len(streams), entries, size)
@@ -114,4 +122,6 @@ class Reads:
         bounds = p.read_bounds(params)
         query = params.get("query", "")
         matchers = parse_matchers(query) if query else ()
+        p.check_order(bounds, _INVERTED_LABELS)
+        check_length(bounds)
         return self.store.select(tenant, matchers, bounds.start_ns, bounds.end_ns)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from loglane.devserver.api import params as p
 from loglane.devserver.api.encoding import encode_volumes
+from loglane.devserver.api.length import check_length
 from loglane.devserver.engine.series import Labels, freeze
 from loglane.devserver.logql import parse_matchers
 from loglane.devserver.logql.nodes import Matcher
@@ -44,8 +45,9 @@ def answer_volume(store: Store, tenant: str, params: Mapping[str, str], *, steps
     else:
         bounds = p.read_bounds(params)
         step_ns = 0
-        if bounds.end_ns < bounds.start_ns:
-            raise Refused("end timestamp must not be before or equal to start time")
+        p.check_order(bounds)
+        # The steps of a range are asked for one by one, so no length is too much there.
+        check_length(bounds)
     series: dict[Labels, list[tuple[int, float]]] = {}
     for start_ns, end_ns in _intervals(bounds.start_ns, bounds.end_ns, step_ns):
         sizes = _measure(store, tenant, request, start_ns, end_ns)

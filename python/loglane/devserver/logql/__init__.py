@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from loglane.devserver.logql.parser import longest_reach, parse, parse_matchers
+from loglane.devserver.logql.parser import longest_range, parse, parse_matchers
 
-__all__ = ["longest_reach", "parse", "parse_matchers"]
+__all__ = ["longest_range", "parse", "parse_matchers"]

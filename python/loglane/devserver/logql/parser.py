@@ -91,10 +91,10 @@ def _lark() -> Lark:
     return Lark(grammar, parser="lalr", lexer=Lexer, transformer=TreeBuilder())
 
 
-def longest_reach(query: Query) -> int:
-    """Return how many nanoseconds before its start a query reads, by ranges and offsets."""
+def longest_range(query: Query) -> int:
+    """Return the longest range of the aggregations of a query, in nanoseconds."""
     ranges = (node for node in _walk(query) if isinstance(node, RangeAggregation))
-    return max((node.interval_ns + max(node.offset_ns, 0) for node in ranges), default=0)
+    return max((node.interval_ns for node in ranges), default=0)
 
 
 def _walk(query: Query) -> Iterator[Query]:
