@@ -23,7 +23,7 @@ MAX_LINE_BYTES = 256 << 10
 MAX_LABELS = 15
 MAX_LABEL_NAME_BYTES = 1024
 MAX_LABEL_VALUE_BYTES = 2048
-MAX_METADATA_BYTES = 64_000
+MAX_METADATA_BYTES = 64 << 10
 MAX_METADATA_COUNT = 128
 MAX_AGE_NS = 7 * 86_400 * 10**9
 MAX_FUTURE_NS = 600 * 10**9
@@ -163,11 +163,13 @@ def clean_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     Raises:
         Refused: A name is empty or has nothing but characters that no label name has.
     """
-    return {
-        metadata_name(name): value.replace("\ufffd", " ")
-        for name, value in metadata.items()
-        if value
-    }
+    kept: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    for name, value in metadata.items():
+        cleaned = metadata_name(name)
+        (kept if cleaned == name else renamed)[cleaned] = value.replace("\ufffd", " ")
+    # Where two names become the same, Loki keeps the value of the one that it renamed.
+    return {name: value for name, value in {**kept, **renamed}.items() if value}
 
 
 @lru_cache(maxsize=1024)
@@ -175,7 +177,12 @@ def metadata_name(name: str) -> str:
     """Turn a name into a label name as the OTLP translator of Prometheus does.
 
     `http.method` becomes `http_method`, several underscores become one, `__x__` keeps its own.
+
+    Raises:
+        Refused: Nothing is left of it. Loki answers 500, and has stored nothing of the push.
     """
+    if not name:
+        raise Refused("label name is empty", status=500)
     reserved = len(name) >= 4 and name.startswith("__") and name.endswith("__")
     cleaned = _NOT_IN_NAME.sub("_", name[2:-2] if reserved else name)
     if reserved:
@@ -183,7 +190,10 @@ def metadata_name(name: str) -> str:
     if cleaned[:1].isdigit():
         cleaned = f"key_{cleaned}"
     if not cleaned.strip("_"):
-        raise Refused(f"structured metadata has a name that cannot be a label name: {quote(name)}")
+        raise Refused(
+            f"normalization for label name {quote(name)} resulted in invalid name {quote(cleaned)}",
+            status=500,
+        )
     return cleaned
 
 
