@@ -38,6 +38,7 @@ def push_body(base_ns: int) -> dict[str, Any]:
             _stream({"app": "corpus-web", "env": "dev", "level": "info"}, _web(base_ns)),
             _stream({"app": "corpus-worker", "env": "prod", "empty": ""}, _worker(base_ns)),
             _stream({"app": "corpus-edge", "env": "dev", "level": "warning"}, _edge(base_ns)),
+            _stream({"app": "metadata-names"}, _names(base_ns)),
             *(_stream(*found) for found in samples.streams(lambda seconds: _at(base_ns, seconds))),
             *(_stream(*found) for found in lines.streams(lambda seconds: _at(base_ns, seconds))),
         ]
@@ -46,6 +47,19 @@ def push_body(base_ns: int) -> dict[str, Any]:
 
 def _stream(labels: dict[str, str], values: list[list[Any]]) -> dict[str, Any]:
     return {"stream": labels, "values": values}
+
+
+def _names(base_ns: int) -> list[list[Any]]:
+    """Return entries whose names of structured metadata become the same."""
+    return [
+        [_at(base_ns, 800), "dotted first", {"a.b": "dotted", "a_b": "plain"}],
+        [_at(base_ns, 801), "dotted last", {"a_b": "plain", "a.b": "dotted"}],
+        [_at(base_ns, 802), "three", {"a-b": "dashed", "a.b": "dotted", "a_b": "plain"}],
+        [_at(base_ns, 803), "dashed last", {"a.b": "dotted", "a-b": "dashed"}],
+        [_at(base_ns, 804), "emptied", {"a_b": "plain", "a.b": ""}],
+        [_at(base_ns, 805), "doubled", {"a__b": "doubled", "__a_b__": "own", "1st": "digit"}],
+        [_at(base_ns, 806), "not a character", {"a_b": "x\ufffdy", "é_x": "umlaut"}],
+    ]
 
 
 def _at(base_ns: int, seconds: float) -> str:

@@ -47,6 +47,8 @@ _SYMBOLS = {
 _SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
 _NAME = re.compile(r"[^\W\d]\w*")
 _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Numbers of Go that Loki reads, each of them a little differently: 0x1F, 010, 1_000.
+_ODD_NUMBER = re.compile(r"0[0-9_xXbBoO]|[0-9._]*[0-9]_[0-9]")
 _DURATION_TAIL = re.compile(r"[0-9.nuµmshdwy]+")
 _BYTES_TAIL = re.compile(r"[0-9.BikKMGTP]+")
 _CALL = re.compile(r"\s*(?:\(|(?:by|without)\s*\()", re.IGNORECASE)
@@ -123,8 +125,9 @@ def _scan_number(text: str, position: int, number: str) -> tuple[str, Any, int]:
             return "BYTES", parse_bytes(number + tail.group()), tail.end()
         except ValueError:
             pass
-    following = _NAME.match(text, end)
-    if following or (len(number) > 1 and number.isdigit() and number[0] == "0"):
+    if _ODD_NUMBER.match(text, position):
+        raise unsupported("a number with `_` or a leading zero")
+    if _NAME.match(text, end):
         raise parse_error(text, position, "bad number literal")
     return "NUMBER", number, end
 
@@ -144,6 +147,9 @@ def _scan_minus(text: str, position: int) -> tuple[str, Any, int] | None:
 
 
 def _scan_name(text: str, name: str, end: int) -> tuple[str, Any, int]:
+    if not name.isascii():
+        # Loki refuses them or answers, by what stands around them.
+        raise unsupported("a label name beyond ASCII")
     lowered = name.lower()
     if lowered in _KEYWORDS:
         return _KEYWORDS[lowered], name, end

@@ -17,6 +17,7 @@ from loglane.devserver.logql.nodes import (
     Matcher,
     Query,
     RangeAggregation,
+    Scalar,
     VectorAggregation,
 )
 from loglane.devserver.logql.patterns import compile_matcher
@@ -47,6 +48,10 @@ def parse(text: str) -> Query:
             selective = [_is_selective(matcher) for matcher in node.matchers]
             if True not in selective:
                 raise Refused(_NO_SELECTIVE_MATCHER)
+        elif isinstance(node, VectorAggregation | LabelReplace) and isinstance(
+            node.operand, Scalar
+        ):
+            raise Refused(_NO_SELECTIVE_MATCHER)
     return query
 
 
@@ -71,6 +76,8 @@ def _parse(text: str) -> Query:
     except UnexpectedToken as error:
         token = error.token
         if token.type == "$END":
+            if not text:
+                raise Refused("parse error : syntax error: unexpected $end") from None
             raise parse_error(text, len(text), "syntax error: unexpected $end") from None
         position = token.start_pos or 0
         shown = text[position : position + 20].split("\n", 1)[0]

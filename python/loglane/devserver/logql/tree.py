@@ -55,11 +55,9 @@ class TreeBuilder(StageBuilder):
 
     def binary(self, left: Metric, op: Token, matching: Matching, right: Metric) -> Metric:
         symbol = op.value.lower()
-        if symbol in _SETS and (isinstance(left, Scalar) or isinstance(right, Scalar)):
-            raise Refused(
-                "parse error : unexpected literal for a leg of logical/set binary operation "
-                f"({symbol})"
-            )
+        if symbol in _SETS:
+            _check_no_literal("left", symbol, left)
+            _check_no_literal("right", symbol, right)
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return Scalar(apply_operator(symbol, left.value, right.value))
         return Binary(symbol, left, right, matching, deeper(left, right))
@@ -141,6 +139,14 @@ class TreeBuilder(StageBuilder):
     def scalar(self, sign: Token | None, value: Token) -> Scalar:
         number = _number(value.value)
         return Scalar(-number if sign is not None and sign.type == "SUB" else number)
+
+
+def _check_no_literal(side: str, symbol: str, leg: Metric) -> None:
+    if isinstance(leg, Scalar):
+        raise Refused(
+            f"parse error : unexpected literal for {side} leg of logical/set binary operation "
+            f"({symbol}): {leg.value:f}"
+        )
 
 
 def _number(text: str) -> float:
