@@ -157,6 +157,13 @@ def test_tenants_see_their_own_entries(client: TestClient, push: Any, lines: Any
     assert found == {"fake": 1, "other": 0}
 
 
+def test_first_value_of_a_parameter_counts(client: TestClient) -> None:
+    """Of a parameter that is given twice the first one counts, and a form before the URL."""
+    first = client.get(f"{_API}/query?query=1&query=2").json()
+    form = client.post(f"{_API}/query?query=3", data={"query": ["4", "5"]}).json()
+    assert ["1", "4"] == [answer["data"]["result"][1] for answer in (first, form)]
+
+
 @pytest.mark.parametrize("tenant", ["a|b", "a/b", "..", "x" * 151])
 def test_bad_tenant_is_refused(client: TestClient, tenant: str) -> None:
     """Tenants that Loki does not accept are refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import QueryParams
@@ -51,14 +52,19 @@ async def read_params(request: Request) -> QueryParams:
     Raises:
         Refused: The form is too large.
     """
-    pairs = list(request.query_params.multi_items())
+    pairs: list[tuple[str, str]] = []
     if request.method == "POST":
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
         if kind == "application/x-www-form-urlencoded":
             form = await read_body(request, _MAX_FORM_BYTES)
-            # Starlette returns the last value of a name, and a form wins as in Go's Request.Form.
             pairs += QueryParams(form.decode("utf-8", "replace")).multi_items()
-    return QueryParams(pairs)
+    return first_values([*pairs, *request.query_params.multi_items()])
+
+
+def first_values(pairs: Iterable[tuple[str, str]]) -> QueryParams:
+    """Return parameters of which the first one of a name counts, a form before the URL as in Go."""
+    # Starlette's own reading takes the last one.
+    return QueryParams(list(pairs)[::-1])
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from loglane.devserver.api import params as p
 from loglane.devserver.api.encoding import CATEGORIZE_LABELS, encode_tail
-from loglane.devserver.api.requests import encoding_flags, tenant_of
+from loglane.devserver.api.requests import encoding_flags, first_values, tenant_of
 from loglane.devserver.engine.following import Dropped, Followed, Following
 from loglane.devserver.logql import parse
 from loglane.devserver.logql.nodes import LogQuery, Query
@@ -32,7 +32,7 @@ _CLOCK_TICK_S = 0.001
 async def serve_tail(store: Store, websocket: WebSocket) -> None:
     """Answer one websocket until the client goes away."""
     try:
-        params = websocket.query_params
+        params = first_values(websocket.query_params.multi_items())
         query = parse(params.get("query", ""))
         limit = p.read_limit(params)
         start_ns = p.read_bounds(params).start_ns
