@@ -38,8 +38,11 @@ def test_entries_are_accepted(client: TestClient, lines: Any) -> None:
     ("encoding", "compress"),
     [
         ("gzip", gzip.compress),
+        ("gzip", lambda data: gzip.compress(data[:20]) + gzip.compress(data[20:])),
+        ("gzip", lambda data: gzip.compress(data) + b"rest"),
         ("deflate", lambda data: zlib.compress(data)[2:-4]),
     ],
+    ids=["gzip", "gzip-members", "gzip-rest", "deflate"],
 )
 def test_compressed_push_is_accepted(
     client: TestClient, lines: Any, encoding: str, compress: Any
@@ -168,9 +171,10 @@ def test_unknown_format_is_refused(client: TestClient, headers: dict[str, str], 
 
 def test_compressed_body_cannot_grow_without_bound(client: TestClient) -> None:
     """A small body that decompresses to more than the limit is too large."""
-    bomb = gzip.compress(b" " * (101 << 20))
+    part = gzip.compress(b" " * (51 << 20))
     headers = {**_JSON, "Content-Encoding": "gzip"}
-    assert client.post(_PATH, content=bomb, headers=headers).status_code == 413
+    for bomb in (gzip.compress(b" " * (101 << 20)), part + part):
+        assert client.post(_PATH, content=bomb, headers=headers).status_code == 413
 
 
 def test_number_of_labels_is_limited(client: TestClient) -> None:

@@ -17,6 +17,7 @@ from loglane.devserver.store import NewEntry
 # same size, so that a small compressed body cannot take all of a laptop's memory.
 MAX_BODY_BYTES = 100 << 20
 
+_GZIP_MAGIC = b"\x1f\x8b"
 _TIMESTAMP = re.compile(r"-?[0-9]+\Z", re.ASCII)
 _BAD_STRING = "Value is string, but can't find closing '\"' symbol"
 _BAD_OBJECT = "Value looks like object, but can't find closing '}' symbol"
@@ -58,17 +59,22 @@ def decode_push(body: bytes, content_type: str, encoding: str) -> list[PushedStr
 
 
 def _decompress(body: bytes, encoding: str) -> bytes:
-    # Negative window bits: Go's `flate` is a raw stream, without zlib's header.
-    decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS if encoding == "gzip" else -15)
-    try:
-        data = decompressor.decompress(body, MAX_BODY_BYTES)
-    except zlib.error as error:
-        raise Refused(f"{encoding}: {error}") from None
-    if decompressor.unconsumed_tail:
-        raise Refused("request body too large", status=413)
-    if not decompressor.eof:
-        raise Refused("unexpected EOF")
-    return data
+    data = b""
+    while True:
+        # Negative window bits: Go's `flate` is a raw stream, without zlib's header.
+        decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS if encoding == "gzip" else -15)
+        try:
+            data += decompressor.decompress(body, MAX_BODY_BYTES + 1 - len(data))
+        except zlib.error as error:
+            raise Refused(f"{encoding}: {error}") from None
+        if len(data) > MAX_BODY_BYTES:
+            raise Refused("request body too large", status=413)
+        if not decompressor.eof:
+            raise Refused("unexpected EOF")
+        body = decompressor.unused_data
+        # A gzip file may have several members (RFC 1952, 2.2); other bytes are left alone.
+        if encoding != "gzip" or not body.startswith(_GZIP_MAGIC):
+            return data
 
 
 def _from_snappy(body: bytes) -> bytes:
