@@ -164,6 +164,24 @@ def test_detected_fields_have_types(filled: TestClient, query: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        ({"limit": 0}, 400),
+        ({"field_limit": 0}, 400),
+        ({"limit": 0, "field_limit": 5}, 400),
+        ({"limit": 5, "field_limit": 0}, 200),
+    ],
+)
+def test_limit_of_detected_fields_is_positive(
+    filled: TestClient, limits: dict[str, int], status: int
+) -> None:
+    """Nothing at all is no limit, and `limit` goes before its other name."""
+    params = {"query": '{app="v1"}', **limits}
+    response = filled.get("/loki/api/v1/detected_fields", params=params)
+    assert status == response.status_code
+
+
 def test_detected_fields_are_limited(filled: TestClient) -> None:
     """The newest lines are looked at, and so many fields are shown."""
     answer = _get(filled, "detected_fields", query='{app="v1"}', line_limit=1, limit=1)

@@ -177,10 +177,11 @@ def _paths(line: str) -> dict[str, list[str]]:
 
 
 def _read_limit(params: Mapping[str, str]) -> int:
-    limit = p.read_int(params.get("field_limit", "") or params.get("limit", "") or "0")
-    if limit < 0:
+    text = params.get("limit", "") or params.get("field_limit", "")
+    limit = p.read_int(text or str(DEFAULT_FIELDS))
+    if limit <= 0:
         raise Refused("limit must be a positive value")
-    return limit or DEFAULT_FIELDS
+    return limit
 
 
 def _kind(value: str) -> str:
