@@ -90,7 +90,7 @@ class LokiServer:
         """Ask a log query; return up to 5,000 lines of the last hour, oldest first.
 
         Raises:
-            LoglaneError: The server refuses the query; the message has its text.
+            LoglaneError: It is a metric query, or the server refuses it; the message has its text.
         """
         # A second of the future, for lines that were pushed together at increasing times.
         end_ns = time.time_ns() + _SECOND
@@ -102,6 +102,8 @@ class LokiServer:
             limit=_LIMIT,
             direction="forward",
         )
+        if data["resultType"] != "streams":
+            raise LoglaneError(f"a metric query returns no lines, give a log query: {logql}")
         found = [
             StoredLine(int(ts), line, stream["stream"])
             for stream in data["result"]
@@ -153,6 +155,8 @@ class LokiServer:
             wanted = {"contains": contains, **wanted}
         expected = "a line" if times is None else f"{times} lines"
         shown = "\n".join(f"  {dict(one.labels)} {one.line}" for one in stored) or "  nothing"
+        if len(stored) >= _LIMIT:
+            shown += f"\n  and maybe more: only the oldest {_LIMIT} lines are looked at"
         raise AssertionError(
             f"expected {expected} with {wanted!r} within {timeout_s:g} s, "
             f"found {len(found)}; stored:\n{shown}"

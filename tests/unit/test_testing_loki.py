@@ -52,6 +52,21 @@ def test_missing_line_is_reported_with_what_there_is(loki, wanted):
     assert repr(wanted) in str(failed.value)
 
 
+def test_missing_line_among_too_many_is_said(loki):
+    """The failure says that lines after the first 5,000 are not looked at."""
+    loki.push(*map(str, range(5000)), "last")
+    with pytest.raises(AssertionError, match="only the oldest 5000 lines are looked at"):
+        loki.assert_logged(contains="last", timeout_s=0)
+
+
+def test_metric_query_is_refused(loki):
+    """A query that returns no lines is a mistake of the test, and not an empty answer."""
+    loki.push("one", service="api")
+    for query in ('count_over_time({service="api"}[1h])', 'rate({service="none"}[1h])'):
+        with pytest.raises(LoglaneError, match="a metric query returns no lines"):
+            loki.query(query)
+
+
 def test_nothing_stored_is_said(loki):
     """A failure on an empty Loki says so."""
     with pytest.raises(AssertionError, match=r"stored:\n  nothing"):
