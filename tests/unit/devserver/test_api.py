@@ -157,6 +157,17 @@ def test_tenants_see_their_own_entries(client: TestClient, push: Any, lines: Any
     assert found == {"fake": 1, "other": 0}
 
 
+@pytest.mark.parametrize(("interval", "status"), [("1y", 200), ("3y", 400), ("290y", 400)], ids=str)
+def test_instant_query_of_centuries_is_refused(
+    client: TestClient, interval: str, status: int
+) -> None:
+    """It would be cut into millions of hours, and keep the server busy when nobody waits."""
+    params = {"query": f'count_over_time({{app="a"}}[{interval}])'}
+    response = client.get(f"{_API}/query", params=params)
+    assert response.status_code == status
+    assert ("more than two years is not supported" in response.text) is (status == 400)
+
+
 def test_first_value_of_a_parameter_counts(client: TestClient) -> None:
     """Of a parameter that is given twice the first one counts, and a form before the URL."""
     first = client.get(f"{_API}/query?query=1&query=2").json()

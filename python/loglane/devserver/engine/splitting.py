@@ -25,9 +25,12 @@ from loglane.devserver.logql.nodes import (
     Scalar,
     VectorAggregation,
 )
+from loglane.devserver.refusal import unsupported
 
 # limits_config.split_instant_metric_queries_by_interval, aligned to full hours as the stack has it.
 _HOUR_NS = 3600 * 10**9
+# Each hour is a query of its own: a range of centuries would keep the server busy for ever.
+_MAX_RANGE_NS = 2 * 366 * 24 * _HOUR_NS
 _SECOND = 10**9
 
 _VECTORS = frozenset({"sum", "count", "max", "min", "avg", "topk", "sort", "sort_desc"})
@@ -106,6 +109,8 @@ class _Splitter:
         return Binary("/", together, Scalar(node.interval_ns / _SECOND), Matching())
 
     def _hours(self, node: RangeAggregation, query: Metric) -> Concatenation:
+        if node.interval_ns > _MAX_RANGE_NS:
+            raise unsupported("an instant query over more than two years")
         # The last hour comes first in Loki's list, and the order of floats with it.
         spans = list(self._spans(node.interval_ns, node.offset_ns))
         return Concatenation(
