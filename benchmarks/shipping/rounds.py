@@ -52,11 +52,11 @@ def peers(lines: int) -> tuple[Peer, ...]:
     return (
         Peer("loglane, sink.write", "sink", lines=lines),
         Peer("loglane, sink.write, gzip JSON", "sink", lines=lines, paced=0, options=as_json),
+        Peer("loglane without push, stdout to null", "stdout"),
         Peer("loglane, log call, push alone", "alone", lines=lines),
+        Peer("loglane without push, stdout a pipe", "stdout", stdout="pipe"),
         Peer("loglane, log call, stdout to null", "push", lines=lines),
         Peer("loglane, log call, stdout a pipe", "push", lines=lines, stdout="pipe"),
-        Peer("loglane without push, stdout to null", "stdout"),
-        Peer("loglane without push, stdout a pipe", "stdout", stdout="pipe"),
         # It takes some milliseconds for each.
         Peer("python-logging-loki 0.3.1", "python-logging-loki", handlers, 1000, 1000),
         Peer(BURST_SINK, "sink", lines=BURST, paced=0),
