@@ -15,3 +15,13 @@ def lines(capfd, monkeypatch):
     monkeypatch.setenv("LOGGING_MODE", "container")
     yield lambda: [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     loglane.reset()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Return a folder with what `make_certificates` writes."""
+    from tests.unit.certificates import make_certificates
+
+    folder = tmp_path_factory.mktemp("certificates")
+    make_certificates(folder)
+    return folder

@@ -15,8 +15,10 @@ from loglane.cli.loki import (
     DEFAULT_URL,
     Access,
     CaFile,
+    CertFile,
     Contains,
     FieldValues,
+    KeyFile,
     Levels,
     PasswordFile,
     Services,
@@ -54,12 +56,14 @@ def labels(  # noqa: PLR0913 - the options of a command
     password_file: PasswordFile = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
 ) -> None:
     """List the labels in Loki, or the values of one.
 
     By default those of the last hour.
     """
-    access = Access(url, tenant, user, password_file, token_file, ca_file)
+    access = Access(url, tenant, user, password_file, token_file, ca_file, cert_file, key_file)
     start_ns, end_ns = span_of(since, until)
     with writing() as out, access.open() as service:
         if name is None:
@@ -103,6 +107,8 @@ def stats(  # noqa: PLR0913 - the options of a command
     password_file: PasswordFile = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Count lines and their bytes, by service and level.
 
@@ -111,7 +117,7 @@ def stats(  # noqa: PLR0913 - the options of a command
     names = [name.strip() for name in by.split(",") if name.strip()]
     filters = read_filters(service, level, contains, field)
     start_ns, end_ns = span_of(since, until)
-    access = Access(url, tenant, user, password_file, token_file, ca_file)
+    access = Access(url, tenant, user, password_file, token_file, ca_file, cert_file, key_file)
     with writing() as out, access.open() as loki:
         volumes = _volumes(loki, filters, names, start_ns, end_ns)
     total_lines = sum(volume.lines for volume in volumes)

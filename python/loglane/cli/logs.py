@@ -16,8 +16,10 @@ from loglane.cli.loki import (
     DEFAULT_URL,
     Access,
     CaFile,
+    CertFile,
     Contains,
     FieldValues,
+    KeyFile,
     Levels,
     PasswordFile,
     Services,
@@ -106,6 +108,8 @@ def logs(  # noqa: PLR0913 - the options of a command
     password_file: PasswordFile = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Find lines in Loki, the newest last.
 
@@ -125,7 +129,7 @@ def logs(  # noqa: PLR0913 - the options of a command
         limit = _FIRST_LINES_OF_A_TAIL if follow else _FIRST_LINES
     start_ns, end_ns = span_of(since, until, 24 if trace else 1)
     shape = Output.json if as_json_lines else output
-    access = Access(url, tenant, user, password_file, token_file, ca_file)
+    access = Access(url, tenant, user, password_file, token_file, ca_file, cert_file, key_file)
     with writing() as out, access.open() as service_:
         if logql is not None and _computes(logql):
             if follow:

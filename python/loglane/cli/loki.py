@@ -67,6 +67,22 @@ CaFile = Annotated[
         help="Certificates to trust: gateway_ca.pem of a stack with a gateway.",
     ),
 ]  # fmt: skip
+CertFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__TLS__CERT_FILE",
+        exists=True, dir_okay=False, readable=True,
+        help="Certificate to show, for a server that asks for one; with its key, or --key-file.",
+    ),
+]  # fmt: skip
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LOGLANE_LOKI__TLS__KEY_FILE",
+        exists=True, dir_okay=False, readable=True,
+        help="Its key.",
+    ),
+]  # fmt: skip
 
 
 def read_moment(text: str | None) -> int | None:
@@ -150,6 +166,8 @@ class Access:
     password_file: Path | None = None
     token_file: Path | None = None
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
     @contextmanager
     def open(self) -> Iterator[LogService]:
@@ -160,11 +178,17 @@ class Access:
             raise typer.BadParameter("--user and --password-file go together")
         if self.user is not None and self.token_file is not None:
             raise typer.BadParameter("give --user or --token-file, not both")
+        if self.key_file is not None and self.cert_file is None:
+            raise typer.BadParameter("--key-file goes with --cert-file")
         for file in (self.password_file, self.token_file):
             _check_text(file)
         auth = None
         if self.user is not None and self.password_file is not None:
             auth = self.user, self.password_file
+        certificate = None
+        if self.cert_file is not None:
+            # A file may hold both.
+            certificate = self.cert_file, self.key_file or self.cert_file
         with (
             readable_errors(),
             LogService(
@@ -173,6 +197,7 @@ class Access:
                 auth=auth,
                 token=self.token_file,
                 ca_file=self.ca_file,
+                client_cert=certificate,
             ) as service,
         ):
             yield service

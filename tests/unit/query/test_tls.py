@@ -6,20 +6,19 @@ import asyncio
 import time
 
 import pytest
+from typer.testing import CliRunner
 
+from loglane.cli import app
 from loglane.errors import ServiceUnavailable
 from loglane.query import AsyncLogService, LogService, Retry
+from tests.unit.certificates import server_context
 from tests.unit.query.loki_socket import FakeLoki
-from tests.unit.sinks.loki.test_transport import (  # noqa: F401 - a fixture
-    certificates,
-    server_context,
-)
 
 faces = pytest.mark.parametrize("face", [LogService, AsyncLogService], ids=["blocking", "async"])
 
 
 @pytest.fixture
-def loki(certificates):  # noqa: F811
+def loki(certificates):
     """Serve one line to who shows a certificate of the authority."""
     with FakeLoki(tls=server_context(certificates, asks=True)) as loki:
         loki.entries = [(time.time_ns(), "a line")]
@@ -29,7 +28,7 @@ def loki(certificates):  # noqa: F811
 
 
 @pytest.fixture
-def tls(certificates):  # noqa: F811
+def tls(certificates):
     """Return what a client needs there."""
     pair = certificates / "client.pem", certificates / "client.key"
     return {"ca_file": certificates / "authority.pem", "client_cert": pair}
@@ -74,7 +73,7 @@ def test_authority_and_certificate_of_the_client_are_used(face, loki, tls):
     ],
     ids=["system", "wrong authority", "no certificate", "wrong certificate"],
 )
-def test_who_is_not_trusted_reads_nothing(face, loki, certificates, tls, changed, said):  # noqa: F811
+def test_who_is_not_trusted_reads_nothing(face, loki, certificates, tls, changed, said):
     """On either side; it is said at once, and where."""
     for name, value in changed.items():
         if isinstance(value, tuple):
@@ -107,7 +106,7 @@ def test_certificate_of_another_name_is_refused(loki, tls):
     ],
     ids=["missing", "no certificate", "other key"],
 )
-def test_file_that_cannot_be_used_is_named(certificates, options, said):  # noqa: F811
+def test_file_that_cannot_be_used_is_named(certificates, options, said):
     """When the service is made."""
     made = {
         name: tuple(one.format(certificates) for one in value)
@@ -117,3 +116,22 @@ def test_file_that_cannot_be_used_is_named(certificates, options, said):  # noqa
     }
     with pytest.raises(ValueError, match=said):
         LogService("https://127.0.0.1:1", **made)
+
+
+def test_the_command_line_shows_a_certificate_too(loki, certificates, monkeypatch):
+    """By options, or by the variables that the package pushes with; one file may hold both."""
+    monkeypatch.setenv("LOGLANE_LOKI__URL", loki.url)
+    monkeypatch.setenv("LOGLANE_LOKI__TLS__CA_FILE", str(certificates / "authority.pem"))
+
+    def lines(*options):
+        done = CliRunner().invoke(app, ["logs", "--output", "raw", *options])
+        return done.exit_code, done.stdout
+
+    pair = ["--cert-file", str(certificates / "client.pem"), "--key-file"]
+    assert (0, "a line\n") == lines(*pair, str(certificates / "client.key"))
+    assert (0, "a line\n") == lines("--cert-file", str(certificates / "client-both.pem"))
+    assert 2 == lines("--key-file", str(certificates / "client.key"))[0]
+    assert 1 == lines()[0]
+    monkeypatch.setenv("LOGLANE_LOKI__TLS__CERT_FILE", str(certificates / "client.pem"))
+    monkeypatch.setenv("LOGLANE_LOKI__TLS__KEY_FILE", str(certificates / "client.key"))
+    assert (0, "a line\n") == lines()
