@@ -11,6 +11,7 @@ import pytest
 from loglane.audit.redis import RedisSink
 from loglane.audit.sql import SqlSink
 from loglane.audit.transport.process import serve
+from loglane.audit.transport.stream import Stream
 from loglane.errors import SinkUnavailable
 from tests.unit.audit.redis_workers import (
     client_of,
@@ -67,6 +68,25 @@ def test_killed_workers_batch_is_claimed(redis_url, database_url, point):
     assert ids_of(events) == rows_in(database_url)
     # What was committed and not acknowledged came a second time.
     assert (50 if point == "after" else 0) == done["known"]
+
+
+def test_what_was_written_counts_though_redis_did_not_hear_of_it(redis_url, tmp_path, monkeypatch):
+    """Redis goes away between the commit and the acknowledgement: the records come once more."""
+    url = make_table(f"sqlite:///{tmp_path}/audit.db")
+    # So that they are claimed at once.
+    settings = settings_of(redis_url, url, redis={"claim_after_s": 0.001})
+    send(settings, events_of(50))
+    settle = Stream.settle
+    failures = [SinkUnavailable("Redis went away")]
+
+    async def fail_once(stream, messages, dead):
+        if failures:
+            raise failures.pop()
+        await settle(stream, messages, dead)
+
+    monkeypatch.setattr(Stream, "settle", fail_once)
+    tally = asyncio.run(serve(settings, SqlSink.of(settings), drain=True))
+    assert (50, 50, 1) == (tally.written, tally.known, tally.batches)
 
 
 def test_two_workers_share_the_load(redis_url, postgres_server):

@@ -128,7 +128,10 @@ class Consumer:
             if one.status == "refused"
         ]
         await self._stream.settle(messages, dead)
-        self._count(messages, outcomes, dead)
+        self._tally.batches += len(messages)
+        self._tally.dead += len(dead)
+        for letter in dead:
+            log.error("audit record refused", event_id=letter.event_id, reason=letter.reason)
 
     async def _write(
         self, events: Sequence[AuditEvent], messages: Sequence[Message]
@@ -140,8 +143,10 @@ class Consumer:
             try:
                 # What masked them was the process that they come from.
                 batch = Masked(events[len(outcomes) : len(outcomes) + self._most])
-                outcomes += await self._sink.write(batch)
+                found = await self._sink.write(batch)
                 self._database.answered()
+                self._count(found)
+                outcomes += found
             except SinkUnavailable as error:
                 await self._database.wait(error)
                 if self._stopping.is_set():
@@ -151,12 +156,7 @@ class Consumer:
                 touched_at = time.monotonic()
         return outcomes
 
-    def _count(
-        self, messages: Sequence[Message], outcomes: Sequence[Outcome], dead: Sequence[DeadLetter]
-    ) -> None:
-        self._tally.batches += len(messages)
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        # At once: when Redis is away before it hears of them, they are known the next time.
         self._tally.written += sum(one.status == "written" for one in outcomes)
         self._tally.known += sum(one.status == "known" for one in outcomes)
-        self._tally.dead += len(dead)
-        for letter in dead:
-            log.error("audit record refused", event_id=letter.event_id, reason=letter.reason)
