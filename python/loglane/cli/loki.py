@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 HOUR_NS = 3600 * 10**9
 DEFAULT_URL = "http://127.0.0.1:3100"
 
+
+def _file(variable: str, text: str) -> Any:
+    return typer.Option(
+        envvar=f"LOGLANE_LOKI__{variable}", exists=True, dir_okay=False, readable=True, help=text
+    )
+
+
 # The variables are those by which the package pushes to the same Loki.
 Url = Annotated[
     str,
@@ -44,45 +51,23 @@ User = Annotated[
     ),
 ]
 PasswordFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="LOGLANE_LOKI__AUTH__PASSWORD_FILE",
-        exists=True, dir_okay=False, readable=True,
-        help="File with the password of --user.",
-    ),
-]  # fmt: skip
+    Path | None, _file("AUTH__PASSWORD_FILE", "File with the password of --user.")
+]
 TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="LOGLANE_LOKI__AUTH__TOKEN_FILE",
-        exists=True, dir_okay=False, readable=True,
-        help="File with a bearer token, instead of --user.",
-    ),
-]  # fmt: skip
+    Path | None, _file("AUTH__TOKEN_FILE", "File with a bearer token, instead of --user.")
+]
 CaFile = Annotated[
     Path | None,
-    typer.Option(
-        envvar="LOGLANE_LOKI__TLS__CA_FILE",
-        exists=True, dir_okay=False, readable=True,
-        help="Certificates to trust: gateway_ca.pem of a stack with a gateway.",
-    ),
-]  # fmt: skip
+    _file("TLS__CA_FILE", "Certificates to trust: gateway_ca.pem of a stack with a gateway."),
+]
 CertFile = Annotated[
     Path | None,
-    typer.Option(
-        envvar="LOGLANE_LOKI__TLS__CERT_FILE",
-        exists=True, dir_okay=False, readable=True,
-        help="Certificate to show, for a server that asks for one; with its key, or --key-file.",
+    _file(
+        "TLS__CERT_FILE",
+        "Certificate to show, for a server that asks for one; with its key, or --key-file.",
     ),
-]  # fmt: skip
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="LOGLANE_LOKI__TLS__KEY_FILE",
-        exists=True, dir_okay=False, readable=True,
-        help="Its key.",
-    ),
-]  # fmt: skip
+]
+KeyFile = Annotated[Path | None, _file("TLS__KEY_FILE", "Its key.")]
 
 
 def read_moment(text: str | None) -> int | None:
