@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from loglane.settings.loki import LokiPush
 from loglane.sinks.loki.courier import Courier
+from loglane.sinks.loki.helpers import Helpers
 from loglane.sinks.loki.lines import LineQueue
 from loglane.sinks.loki.sender import Sender
 from loglane.sinks.loki.silence import heard, run_silent, silent
@@ -63,6 +64,7 @@ class LokiSink:
         self._courier = self._new_courier()
         # Lines of these threads are about the pushes themselves.
         self._muted: set[int] = set()
+        self._helpers = Helpers()
         self._waiting = 0
         self._is_starting = self._is_ending = self._is_closed = self._is_over = False
         self._forget_thread()
@@ -166,7 +168,7 @@ class LokiSink:
         return {
             "queued": self._queue.items,
             "queued_bytes": self._queue.bytes,
-            "in_hand": self._sender.in_hand if self._sender is not None else 0,
+            "in_hand": self._helpers.in_hand(self._sender),
             "wal_lines": spool.pending_records if spool is not None else 0,
             "wal_bytes": spool.pending_bytes if spool is not None else 0,
             "dropped": dict(self.losses()),
@@ -253,7 +255,8 @@ class LokiSink:
         try:
             while not self._is_done():
                 is_gone = not is_patient and breaker.is_gone and breaker.failures > failures
-                if is_gone or time.monotonic() >= until or not self._is_running():
+                is_sent = self._is_running() or self._helpers.has_others()
+                if is_gone or time.monotonic() >= until or not is_sent:
                     break
                 time.sleep(_LOOK_EVERY_S)
         finally:
@@ -263,8 +266,8 @@ class LokiSink:
         return self._is_done()
 
     def _is_done(self) -> bool:
-        # In this order: the sender says that it is busy before it takes anything.
-        return self._source.is_empty() and not (self._sender is not None and self._sender.is_busy)
+        # In this order: a sender says that it is busy before it takes anything.
+        return self._source.is_empty() and not self._helpers.is_busy(self._sender)
 
     def _send_here(self, until: float) -> None:
         if self._spool is not None:
@@ -275,7 +278,7 @@ class LokiSink:
         courier = self._new_courier(until)
         sender = self._new_sender(courier)
         sender.hurry()
-        with silent(self._muted):
+        with silent(self._muted), self._helpers.sending(sender):
             sender.send(until)
         courier.close()
 
@@ -284,13 +287,11 @@ class LokiSink:
             lines, place = self._spool.pending_records, self._settings.wal.dir
             words = f"{lines} lines wait in {place} and are sent by the next process that uses it"
         else:
-            held = self._sender.in_hand if self._sender is not None else 0
-            lines = self._queue.items + held
+            lines = self._queue.items + self._helpers.in_hand(self._sender)
             words = f"{lines} lines are lost if the process ends now"
         if lines:
-            reason = self._tally.last_error or "there was no time"
             self._complaints.forget(_REST)
-            self._complaints.say(_REST, f"{words}: {reason}")
+            self._complaints.say(_REST, f"{words}: {self._tally.last_error or 'there was no time'}")
 
     def _delivered(self) -> None:
         """Have losses reported, as soon as the report itself can arrive."""

@@ -513,6 +513,25 @@ def test_the_end_waits_for_a_loki_that_may_take_lines_in_a_moment(loki, make, st
     assert list(range(7)) == loki.messages
 
 
+def test_the_end_waits_for_lines_that_another_thread_sends(loki, make, capfd):
+    """Whose flush sends for itself because a signal ends the process, as its handler does."""
+    hold = threading.Event()
+    loki.replies.append(Reply(hold=hold))
+    sink = make()
+    sink.hurry()
+    sink._queue.put(b'{"message": "held"}', 1)
+    other = threading.Thread(target=sink.flush)
+    other.start()
+    loki.wait_for(lambda loki: loki.pushes)
+    assert not sink.flush(timeout_s=0.05)
+    assert "1 lines are lost if the process ends now" in capfd.readouterr().err
+    assert 1 == sink.stats()["in_hand"]
+    hold.set()
+    assert sink.flush(timeout_s=60)
+    assert ["held"] == loki.messages
+    other.join()
+
+
 def test_the_end_does_not_wait_for_a_password_to_become_right(loki, make):
     """After a handful of tries it is known."""
     loki.always = Reply(401)
